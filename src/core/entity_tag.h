@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * Entity-tags: the grammar of RFC 9110 §8.8.3, the lists of §13.1.1 and §13.1.2, and the shape of
+ * the tags that this project makes. Pure, allocates nothing, safe in any thread.
+ */
+#ifndef ETV_CORE_ENTITY_TAG_H
+#define ETV_CORE_ENTITY_TAG_H
+
+#include <apr.h>
+
+/** Characters of base64url that carry the 128 bits of one of our tags. */
+#define ETV_ENTITY_TAG_DIGEST_CHARS 22
+
+/** One entity-tag. `opaque` points into the parsed text, between the quotes, not terminated. */
+typedef struct {
+    const char *opaque;
+    apr_size_t len;
+    int weak; /**< 1 when it was written with W/ */
+} etv_entity_tag_t;
+
+typedef enum {
+    ETV_ENTITY_TAG_END,    /**< nothing more in the list */
+    ETV_ENTITY_TAG_ONE,    /**< `*tag` was filled in */
+    ETV_ENTITY_TAG_ANY,    /**< the whole field value is `*` */
+    ETV_ENTITY_TAG_INVALID /**< not the grammar of §8.8.3; the rest of the list must be ignored */
+} etv_entity_tag_next_e;
+
+/**
+ * The next member of an If-None-Match or If-Match list. Empty members (`, ,`) are passed over
+ * (§5.6.1.2). `*` counts as ANY only when it stands alone, white space aside. A member is judged
+ * as a whole: in `"a"b` there is no tag `a`. Members before a malformed one still count; after
+ * INVALID and ANY the cursor is at the end of the text, the next call says END.
+ * @param start   the first character of the whole field value
+ * @param cursor  in: where to go on (`*cursor == start` at first); out: behind the member
+ * @param tag     filled in on ONE
+ */
+etv_entity_tag_next_e etv_entity_tag_next(const char *start, const char **cursor,
+                                          etv_entity_tag_t *tag);
+
+/** Weak comparison (§8.8.3.2): the opaque parts are the same bytes. */
+int etv_entity_tag_equal_weak(const etv_entity_tag_t *a, const etv_entity_tag_t *b);
+
+/** Strong comparison (§8.8.3.2): neither is weak and the opaque parts are the same bytes. */
+int etv_entity_tag_equal_strong(const etv_entity_tag_t *a, const etv_entity_tag_t *b);
+
+/** The parts of a tag that this project may have made: letter, digest, `-coding`. */
+typedef struct {
+    char letter;        /**< `v`, `u`, `c` or `h` */
+    const char *digest; /**< ETV_ENTITY_TAG_DIGEST_CHARS characters, not terminated */
+    const char *coding; /**< the content coding behind the `-`, not terminated; NULL when none */
+    apr_size_t coding_len;
+} etv_entity_tag_own_t;
+
+/**
+ * Take one of our own tags apart. Says nothing about whether the digest is right.
+ * @return 1 when the text has the shape of one of our tags, 0 otherwise
+ */
+int etv_entity_tag_own(const etv_entity_tag_t *tag, etv_entity_tag_own_t *own);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/local.h"
+
+#include <string.h>
+
+#include <apr_general.h>
+#include <apr_strings.h>
+
+#include "core/token.h"
+
+typedef struct {
+    etv_store_t store; /* first: the contract's view of it */
+    etv_table_t *table;
+    etv_hash128_t scope;
+    etv_log_t log;
+} local_t;
+
+typedef struct {
+    etv_table_t *table;
+    int replace; /* 1: a new token even when there is one */
+    apr_uint64_t least;
+} new_token_t;
+
+static int set_token(void *baton, const etv_table_entry_t *current, etv_hash128_t *value)
+{
+    new_token_t *want = baton;
+
+    if (current && !want->replace)
+        return 0;
+    value->lo = etv_table_next_number(want->table, want->least);
+    value->hi = 0;
+    return 1;
+}
+
+static int leave(void *baton, const etv_table_entry_t *current, etv_hash128_t *value)
+{
+    (void)baton;
+    (void)current;
+    (void)value;
+    return 0;
+}
+
+static apr_status_t write_token(local_t *local, etv_hash128_t key, int replace, apr_time_t now_us,
+                                etv_table_entry_t *entry)
+{
+    new_token_t want = {local->table, replace, 0};
+    apr_uint16_t random = 0;
+    apr_status_t rv = apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    want.least = etv_token_after(0, now_us, random);
+    return etv_table_update(local->table, key, now_us, now_us, set_token, &want, entry);
+}
+
+/* The number's own bytes: only equality matters, and they are made for every request. */
+static void set_found(etv_model_t *model, apr_uint64_t number)
+{
+    model->state = ETV_MODEL_FOUND;
+    model->number = number;
+    model->token = (const unsigned char *)&model->number;
+    model->token_len = sizeof(model->number);
+}
+
+static apr_status_t lookup_one(local_t *local, etv_model_t *model, apr_time_t now_us)
+{
+    etv_hash128_t key = etv_hash_scoped(model->hash, local->scope);
+    etv_table_entry_t entry;
+    apr_status_t rv;
+
+    if (!etv_table_find(local->table, key, now_us, &entry)) {
+        if (model->may_create)
+            rv = write_token(local, key, 0, now_us, &entry);
+        else
+            rv = etv_table_update(local->table, key, now_us, now_us, leave, NULL, &entry);
+        if (rv == APR_NOTFOUND) {
+            model->state = ETV_MODEL_ABSENT;
+            return APR_SUCCESS;
+        }
+        if (rv != APR_SUCCESS)
+            return rv;
+    }
+    set_found(model, entry.value.lo);
+    return APR_SUCCESS;
+}
+
+static void log_busy(local_t *local, apr_status_t rv)
+{
+    local->log.fn(local->log.baton, ETV_LOG_WARNING, rv,
+                  "ETV0201: the embedded store's table cannot be written");
+}
+
+static etv_lookup_e local_lookup(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n,
+                                 etv_snapshot_t *snapshot)
+{
+    local_t *local = (local_t *)store;
+
+    (void)p;
+    for (int i = 0; i < n; i++) {
+        apr_status_t rv = lookup_one(local, models + i, snapshot->now_us);
+
+        if (rv != APR_SUCCESS) {
+            log_busy(local, rv);
+            return ETV_LOOKUP_UNAVAILABLE;
+        }
+    }
+    snapshot->instance = etv_table_instance(local->table);
+    snapshot->instance_len = 16;
+    snapshot->secret = etv_table_secret(local->table);
+    return ETV_LOOKUP_OK;
+}
+
+static apr_status_t local_bump(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n)
+{
+    local_t *local = (local_t *)store;
+    apr_time_t now_us = apr_time_now();
+
+    (void)p;
+    for (int i = 0; i < n; i++) {
+        etv_hash128_t key = etv_hash_scoped(models[i].hash, local->scope);
+        etv_table_entry_t entry;
+        apr_status_t rv = write_token(local, key, 1, now_us, &entry);
+
+        if (rv != APR_SUCCESS) {
+            log_busy(local, rv);
+            return rv;
+        }
+        set_found(models + i, entry.value.lo);
+    }
+    return APR_SUCCESS;
+}
+
+static const etv_store_ops_t local_ops = {"local", local_lookup, local_bump};
+
+etv_store_t *etv_local_create(apr_pool_t *p, etv_table_t *table, const char *scope, etv_log_t log)
+{
+    local_t *local = apr_pcalloc(p, sizeof(*local));
+
+    local->store.ops = &local_ops;
+    local->table = table;
+    local->scope = etv_hash_name(scope, strlen(scope));
+    local->log = log;
+    return &local->store;
+}

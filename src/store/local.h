@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * The embedded store: versions in the shared table of one host. Tokens are 64-bit numbers that
+ * never repeat within the life of the table; the table's instance goes into every tag, so that no
+ * tag of an earlier table matches.
+ */
+#ifndef ETV_STORE_LOCAL_H
+#define ETV_STORE_LOCAL_H
+
+#include "store/store.h"
+#include "store/table.h"
+
+/**
+ * Make a store over a table. Thread-safe; may be made before or after the fork.
+ * @param scope  tells stores that share a table apart: address and key prefix
+ */
+etv_store_t *etv_local_create(apr_pool_t *p, etv_table_t *table, const char *scope, etv_log_t log);
+
+#endif

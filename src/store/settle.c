@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/settle.h"
+
+static etv_hash128_t settle_scope(void)
+{
+    static const char name[] = "settle";
+
+    return etv_hash_name(name, sizeof(name) - 1);
+}
+
+static int set_when_different(void *baton, const etv_table_entry_t *current, etv_hash128_t *value)
+{
+    const etv_hash128_t *seen = baton;
+
+    if (current && current->value.lo == seen->lo && current->value.hi == seen->hi)
+        return 0;
+    *value = *seen;
+    return 1;
+}
+
+apr_interval_time_t etv_settle_age(etv_table_t *table, etv_hash128_t scope,
+                                   const etv_model_t *model, apr_time_t now_us)
+{
+    /* not the key under which the embedded store keeps the version itself */
+    etv_hash128_t key = etv_hash_scoped(etv_hash_scoped(model->hash, scope), settle_scope());
+    etv_hash128_t seen = etv_hash_name(model->token, model->token_len);
+    etv_table_entry_t entry;
+
+    if (!etv_table_find(table, key, now_us, &entry) || entry.value.lo != seen.lo ||
+        entry.value.hi != seen.hi) {
+        if (etv_table_update(table, key, now_us, now_us, set_when_different, &seen, &entry) !=
+            APR_SUCCESS)
+            return 0;
+    }
+    return now_us > entry.since_us ? now_us - entry.since_us : 0;
+}
