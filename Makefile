@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+# make           build/mod_etag_version.so
+# make demo      set everything up and show the main job (ONCE=1: print the story and exit)
+# make check     set everything up and pass all tests; make check-long: matrices, storms, sanitizers
+# make install   through apxs; make bench; make fuzz; make clean
+# DEPS=skip      do not install missing packages
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+APXS    ?= apxs
+PYTHON  ?= /usr/bin/python3
+BUILD   ?= build
+WERROR  ?=
+SANITIZE ?=
+OPT     ?= -O2 -g
+
+MODULE   := $(BUILD)/mod_etag_version.so
+DEMO_MODULE := $(BUILD)/mod_etag_version_demo.so
+
+CORE_SRC  := $(sort $(wildcard src/core/*.c))
+STORE_SRC := $(sort $(wildcard src/store/*.c))
+GLUE_SRC  := mod_etag_version.c $(sort $(wildcard src/httpd/*.c))
+UNIT_SRC  := $(sort $(wildcard tests/unit/test_*.c))
+FUZZ_SRC  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+
+CORE_OBJ  := $(CORE_SRC:%.c=$(BUILD)/obj/%.o)
+STORE_OBJ := $(STORE_SRC:%.c=$(BUILD)/obj/%.o)
+GLUE_OBJ  := $(GLUE_SRC:%.c=$(BUILD)/obj/%.o)
+CORE_LIB  := $(BUILD)/libetv_core.a
+STORE_LIB := $(BUILD)/libetv_store.a
+UNIT_BIN  := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
+REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/replay/%)
+ALL_C     := mod_etag_version.c $(wildcard include/*.h src/*/*.c src/*/*.h tests/*/*.c tests/*/*.h examples/*/*.c)
+
+# Asked only when something is to be compiled, so that `make deps` works on an empty machine.
+apr_cflags   = $(eval apr_cflags := $$(shell pkg-config --cflags apr-1 apr-util-1))$(apr_cflags)
+apr_libs     = $(eval apr_libs := $$(shell pkg-config --libs apr-1 apr-util-1))$(apr_libs)
+# Debian's hiredis.pc points into the folder itself; the header is always included as <hiredis/…>.
+lib_libs     = $(eval lib_libs := $$(shell pkg-config --libs hiredis libsodium))$(lib_libs)
+check_libs   = $(eval check_libs := $$(shell pkg-config --libs check))$(check_libs)
+httpd_cflags = $(eval httpd_cflags := -isystem $$(shell $(APXS) -q INCLUDEDIR))$(httpd_cflags)
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+        -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla \
+        $(if $(WERROR),-Werror)
+# Everything is bound inside one shared object: no symbol of ours can be replaced from outside.
+BASE_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) -fPIC -fno-plt -fno-semantic-interposition -fno-strict-aliasing \
+              -fstack-protector-strong $(WARN) $(SANITIZE) -Iinclude -Isrc $(CFLAGS)
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+all: $(MODULE)
+
+$(BUILD)/obj/src/core/%.o: src/core/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(apr_cflags) -MMD -MP -c $< -o $@
+
+$(BUILD)/obj/src/store/%.o: src/store/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(apr_cflags) -MMD -MP -c $< -o $@
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(apr_cflags) $(httpd_cflags) -MMD -MP -c $< -o $@
+
+$(CORE_LIB): $(CORE_OBJ)
+	rm -f $@ && ar rcs $@ $^
+
+$(STORE_LIB): $(STORE_OBJ)
+	rm -f $@ && ar rcs $@ $^
+
+# Only the module record is exported: the version script keeps every other symbol inside.
+$(MODULE): $(GLUE_OBJ) $(STORE_LIB) $(CORE_LIB) src/httpd/exports.map
+	$(CC) -shared $(SANITIZE) -o $@ $(GLUE_OBJ) $(STORE_LIB) $(CORE_LIB) \
+	  -Wl,--version-script=src/httpd/exports.map -Wl,-z,relro,-z,now $(LDFLAGS) $(lib_libs) -lpthread
+
+$(DEMO_MODULE): $(BUILD)/obj/examples/demo/mod_etag_version_demo.o
+	$(CC) -shared $(SANITIZE) -o $@ $^ $(LDFLAGS)
+
+$(BUILD)/unit/%: tests/unit/%.c $(STORE_LIB) $(CORE_LIB) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(apr_cflags) -Itests/unit -MMD -MP -MF $@.d $< $(STORE_LIB) $(CORE_LIB) -o $@ \
+	  $(LDFLAGS) $(lib_libs) $(apr_libs) $(check_libs) -lpthread
+
+# The fuzz targets, linked with a main that replays files.
+$(BUILD)/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(CORE_LIB) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(apr_cflags) -MMD -MP -MF $@.d $< tests/fuzz/replay.c $(CORE_LIB) -o $@ \
+	  $(LDFLAGS) $(lib_libs) $(apr_libs)
+
+unit: $(UNIT_BIN)
+	@set -e; for t in $(UNIT_BIN); do echo "== $$t"; $$t; done
+
+replay: $(REPLAY_BIN)
+	@set -e; for t in $(REPLAY_BIN); do n=$$(basename $$t); $$t tests/fuzz/corpus/$${n#fuzz_}; done
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all unit replay clean
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mod_etag_version: entity-tags from versions. The module record, the order of hooks and the life
+ * cycle; no logic.
+ */
+#include <httpd.h>
+#include <http_config.h>
+#include <http_protocol.h>
+#include <http_request.h>
+
+#include "httpd/config.h"
+#include "httpd/early.h"
+#include "httpd/life.h"
+#include "httpd/request.h"
+#include "httpd/stamp.h"
+
+static void register_hooks(apr_pool_t *p)
+{
+    static const char *const mod_cache[] = {"mod_cache.c", NULL};
+
+    (void)p;
+    etv_stamp_register();
+    etv_life_register();
+
+    ap_hook_pre_config(etv_life_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(etv_life_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(etv_life_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+
+    /* Access is granted, and mod_headers has edited the request. */
+    ap_hook_fixups(etv_request_fixup, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_insert_error_filter(etv_stamp_insert_error, NULL, NULL, APR_HOOK_REALLY_LAST);
+    /* All other filters are in the chain by now. Before mod_cache for the client's condition, and
+     * behind it for mod_cache's own. */
+    ap_hook_handler(etv_early_handler, NULL, mod_cache, APR_HOOK_REALLY_FIRST);
+    ap_hook_handler(etv_early_handler_behind_cache, mod_cache, NULL, APR_HOOK_REALLY_FIRST);
+}
+
+AP_DECLARE_MODULE(etag_version) = {
+    STANDARD20_MODULE_STUFF, etv_config_create_dir, etv_config_merge_dir, etv_config_create_server,
+    etv_config_merge_server, etv_directives,        register_hooks,       AP_MODULE_FLAG_NONE,
+};

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * The configuration: what the directives say, how sections merge, and what holds when nothing was
+ * said. Fields are read through the getters below, the only place where defaults are written.
+ */
+#ifndef ETV_HTTPD_CONFIG_H
+#define ETV_HTTPD_CONFIG_H
+
+#include <httpd.h>
+#include <http_config.h>
+#include <apr_tables.h>
+
+#include "httpd/list.h"
+#include "core/store_url.h"
+#include "store/store.h"
+#include "store/table.h"
+
+extern module AP_MODULE_DECLARE_DATA etag_version_module;
+
+#define ETV_UNSET (-1)
+
+typedef enum { ETV_MODE_OFF, ETV_MODE_VERSION } etv_mode_e;
+typedef enum { ETV_STRENGTH_DEFAULT, ETV_STRENGTH_WEAK, ETV_STRENGTH_STRONG } etv_strength_e;
+typedef enum { ETV_UPSTREAM_KEEP, ETV_UPSTREAM_REPLACE } etv_upstream_e;
+typedef enum { ETV_MISSING_INITIALIZE, ETV_MISSING_SKIP } etv_missing_e;
+typedef enum { ETV_POLICY_MERGE, ETV_POLICY_SET, ETV_POLICY_IFUNSET } etv_policy_mode_e;
+
+/** A Cache-Control policy. */
+typedef struct {
+    etv_policy_mode_e mode;
+    const char *directives; /**< normalised; NULL for an explicit `none` */
+} etv_policy_t;
+
+/*
+ * Every field of the per-directory configuration: FIELD(name, type) is inherited when unset,
+ * LIST(name) is edited by the child (httpd/list.h). Creation and merging are made from this list,
+ * so that no field can be forgotten in one of them.
+ */
+#define ETV_DIR_FIELDS(INT, POINTER, LIST, DURATION)                                               \
+    INT(mode)                                                                                      \
+    INT(strength)                                                                                  \
+    INT(upstream)                                                                                  \
+    INT(missing)                                                                                   \
+    DURATION(settle_us)                                                                            \
+    POINTER(const etv_item_t, salt)                                                                \
+    POINTER(const etv_policy_t, policy)                                                            \
+    POINTER(const etv_policy_t, policy_unsafe)                                                     \
+    LIST(models)                                                                                   \
+    LIST(identity)                                                                                 \
+    LIST(vary)
+
+typedef struct {
+#define ETV_INT(name)           int name;
+#define ETV_POINTER(type, name) type *name;
+#define ETV_LIST(name)          etv_list_t name;
+#define ETV_DURATION(name)      apr_interval_time_t name;
+    ETV_DIR_FIELDS(ETV_INT, ETV_POINTER, ETV_LIST, ETV_DURATION)
+#undef ETV_INT
+#undef ETV_POINTER
+#undef ETV_LIST
+#undef ETV_DURATION
+} etv_dir_t;
+
+/** The same for the per-server configuration. */
+#define ETV_SERVER_FIELDS(POINTER, DURATION)                                                       \
+    POINTER(const etv_store_url_t, store_url)                                                      \
+    POINTER(const char, store_password)                                                            \
+    POINTER(const char, prefix)                                                                    \
+    POINTER(const unsigned char, secret)                                                           \
+    DURATION(connect_timeout_us)                                                                   \
+    DURATION(command_timeout_us)
+
+typedef struct {
+#define ETV_POINTER(type, name) type *name;
+#define ETV_DURATION(name)      apr_interval_time_t name;
+    ETV_SERVER_FIELDS(ETV_POINTER, ETV_DURATION)
+#undef ETV_POINTER
+#undef ETV_DURATION
+    int freshness_set;   /**< ETagVersionFreshness was given; `strict` is all there is */
+    etv_store_t *store;  /**< made in child_init */
+    etv_hash128_t scope; /**< of store and prefix, made in child_init */
+    const char *vhost;   /**< the ServerName of a virtual host; NULL for the main server */
+} etv_server_t;
+
+void *etv_config_create_dir(apr_pool_t *p, char *path);
+void *etv_config_merge_dir(apr_pool_t *p, void *base, void *add);
+void *etv_config_create_server(apr_pool_t *p, server_rec *s);
+void *etv_config_merge_server(apr_pool_t *p, void *base, void *add);
+
+/** The configuration that is in force for a request or server; lives as long as it does. */
+static inline etv_dir_t *etv_config_dir(const request_rec *r)
+{
+    return ap_get_module_config(r->per_dir_config, &etag_version_module);
+}
+
+static inline etv_server_t *etv_config_server(const server_rec *s)
+{
+    return ap_get_module_config(s->module_config, &etag_version_module);
+}
+
+static inline int etv_config_is_on(const etv_dir_t *dir)
+{
+    return dir->mode == ETV_MODE_VERSION;
+}
+
+static inline int etv_config_weak(const etv_dir_t *dir)
+{
+    return dir->strength != ETV_STRENGTH_STRONG; /* the default of version tags */
+}
+
+static inline int etv_config_replaces_upstream(const etv_dir_t *dir)
+{
+    return dir->upstream == ETV_UPSTREAM_REPLACE;
+}
+
+static inline int etv_config_initializes(const etv_dir_t *dir)
+{
+    return dir->missing != ETV_MISSING_SKIP;
+}
+
+static inline apr_interval_time_t etv_config_settle_us(const etv_dir_t *dir)
+{
+    return dir->settle_us == ETV_UNSET ? 0 : dir->settle_us;
+}
+
+const char *etv_config_prefix(const etv_server_t *server);
+const etv_store_url_t *etv_config_store_url(const etv_server_t *server);
+apr_interval_time_t etv_config_connect_timeout_us(const etv_server_t *server);
+apr_interval_time_t etv_config_command_timeout_us(const etv_server_t *server);
+
+#define ETV_TABLE_SIZE_DEFAULT 16384
+
+/** ETagVersionTableSize, which is global; reset before each reading of the configuration. */
+int etv_config_table_size(void);
+void etv_config_set_table_size(int entries);
+
+/** The directives (httpd/directives.c). */
+extern const command_rec etv_directives[];
+
+#endif

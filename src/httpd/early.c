@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "httpd/early.h"
+
+#include <http_core.h>
+#include <http_protocol.h>
+#include <util_filter.h>
+
+#include "core/accept_encoding.h"
+#include "httpd/life.h"
+#include "httpd/log.h"
+#include "httpd/request.h"
+#include "httpd/stamp.h"
+
+#define NOTE_CLIENT "etag-version-condition"
+
+int etv_early_remember(request_rec *r)
+{
+    const char *condition;
+
+    if (r->main || r->prev)
+        return DECLINED;
+    condition = apr_table_get(r->headers_in, "If-None-Match");
+    if (condition)
+        apr_table_setn(r->notes, NOTE_CLIENT, condition);
+    return DECLINED;
+}
+
+/*
+ * mod_cache_socache loses the stored body when it is revalidated. mod_cache puts its own copy of
+ * the stored tag into the request, so the address of the text tells whose condition it is, even
+ * when both are equal.
+ */
+static int is_clients_own(const request_rec *r, const char *condition)
+{
+    const request_rec *first = r;
+
+    if (!etv_life_has_socache())
+        return 1;
+    while (first->prev)
+        first = first->prev;
+    return apr_table_get(first->notes, NOTE_CLIENT) == condition;
+}
+
+static int serves_file(const char *handler)
+{
+    if (!handler || strcmp(handler, "default-handler") == 0 || strcmp(handler, "cgi-script") == 0)
+        return 1;
+    return strchr(handler, '/') && strncmp(handler, "proxy:", 6) != 0; /* a media type */
+}
+
+/* What must run its own course although a tag might match. */
+static int must_run(const request_rec *r)
+{
+    if (r->handler && *r->handler == 'r' && strcmp(r->handler, "redirect-handler") == 0)
+        return 1;
+    return r->finfo.filetype == APR_NOFILE && serves_file(r->handler);
+}
+
+/*
+ * RFC 9110 §13.1.2 with weak comparison, as far as it concerns tags of ours; If-Modified-Since is
+ * not looked at when If-None-Match is present (§13.1.3). A tag with a coding matches only a request
+ * that accepts it: a shared cache must not serve gzip to a client that cannot read it.
+ */
+static int find_match(request_rec *r, etv_request_t *request, const char *list)
+{
+    const char *cursor = list;
+    etv_entity_tag_t tag;
+    etv_entity_tag_own_t own;
+
+    request->early_letter = etv_tag_is_whole_list(&request->tag, list);
+    if (request->early_letter && etv_config_weak(request->dir)) {
+        request->early = list;
+        return 1;
+    }
+    while (etv_entity_tag_next(list, &cursor, &tag) == ETV_ENTITY_TAG_ONE) {
+        if (!etv_entity_tag_own(&tag, &own) ||
+            !etv_tag_matches(&request->tag, own.letter, own.digest))
+            continue;
+        if (own.coding &&
+            !etv_accept_encoding_allows(apr_table_get(r->headers_in, "Accept-Encoding"), own.coding,
+                                        own.coding_len))
+            continue;
+        request->early = etv_tag_text(r->pool, &request->tag, own.letter,
+                                      etv_config_weak(request->dir), own.coding, own.coding_len);
+        request->early_letter = own.letter;
+        request->early_coded = own.coding != NULL;
+        return 1;
+    }
+    return 0;
+}
+
+/*
+ * The answer goes down the normal filter chain, not through httpd's error path: the headers that
+ * configuration gives stay, and mod_cache revalidates what it stored.
+ */
+static int answer(request_rec *r, etv_request_t *request)
+{
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+
+    if (etv_life_has_brotli())
+        apr_table_setn(r->subprocess_env, "no-brotli", "1"); /* it would change ETag and Vary */
+    r->status = HTTP_NOT_MODIFIED;
+    r->status_line = NULL;
+    etv_stamp_early(r, request);
+    apr_table_addn(r->notes, ETV_NOTE, "early-304"); /* a request with a tag has no note yet */
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "ETV0320: not modified, the backend is not asked");
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(bb->bucket_alloc));
+    ap_pass_brigade(r->output_filters, bb);
+    return OK;
+}
+
+static int has_filter(const request_rec *r, const char *name)
+{
+    for (const ap_filter_t *f = r->output_filters; f && f->r == r; f = f->next) {
+        if (ap_cstr_casecmp(f->frec->name, name) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static void remember_before(request_rec *r, etv_request_t *request)
+{
+    request->headers_before = apr_table_copy(r->pool, r->headers_out);
+    request->err_headers_before = apr_table_copy(r->pool, r->err_headers_out);
+    request->content_type_before = r->content_type;
+    request->expires_before = has_filter(r, "MOD_EXPIRES");
+    request->headers_filter = has_filter(r, "FIXUP_HEADERS_OUT");
+}
+
+static int try_early(request_rec *r, etv_request_t *request, const char *list)
+{
+    if (must_run(r) || !is_clients_own(r, list))
+        return DECLINED;
+    request->conditional = 1;
+    if (!find_match(r, request, list))
+        return DECLINED;
+    request->conditional = 0;
+    return answer(r, request);
+}
+
+int etv_early_handler(request_rec *r)
+{
+    etv_request_t *request = etv_request_get(r);
+
+    if (!request)
+        return DECLINED;
+    if (request->tagged) {
+        /* RFC 9110 §13.2.2 evaluates If-Match and If-Unmodified-Since first */
+        if (request->if_none_match && !request->preconditions &&
+            try_early(r, request, request->if_none_match) == OK)
+            return OK;
+        remember_before(r, request);
+    }
+    etv_stamp_response(r);
+    return DECLINED;
+}
+
+int etv_early_handler_behind_cache(request_rec *r)
+{
+    etv_request_t *request = r->main ? NULL : etv_request_peek(r);
+    const char *list;
+
+    if (!request || !request->tagged || r->status != HTTP_OK)
+        return DECLINED;
+    list = apr_table_get(r->headers_in, "If-None-Match");
+    if (!list || list == request->if_none_match) /* not mod_cache's */
+        return DECLINED;
+    return try_early(r, request, list);
+}

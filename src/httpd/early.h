@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The early 304: answered before any content handler runs. */
+#ifndef ETV_HTTPD_EARLY_H
+#define ETV_HTTPD_EARLY_H
+
+#include <httpd.h>
+
+/** The handler hook before mod_cache's: the client's own condition. */
+int etv_early_handler(request_rec *r);
+
+/** The handler hook behind mod_cache's: the condition with which it revalidates a stored response,
+ *  when CacheQuickHandler is off. */
+int etv_early_handler_behind_cache(request_rec *r);
+
+/** Remember the client's condition where a module could add its own (mod_cache_socache). */
+int etv_early_remember(request_rec *r);
+
+#endif

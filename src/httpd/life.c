@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mod_etag_version.h"
+
+#include "httpd/life.h"
+
+#include <dlfcn.h>
+
+#include <ap_mpm.h>
+#include <http_core.h>
+#include <http_protocol.h>
+#include <apr_shm.h>
+#include <apr_strings.h>
+#include <apr_thread_proc.h>
+
+#include "httpd/config.h"
+#include "httpd/early.h"
+#include "httpd/identity.h"
+#include "httpd/log.h"
+#include "store/local.h"
+#include "store/redis.h"
+
+/* Lives in the process pool under this key, so that a graceful restart finds it again. */
+#define TABLE_KEY   "mod_etag_version/table/1"
+#define TABLE_ALIGN 64
+
+static etv_table_t *shared_table;
+static int has_socache;
+static int has_brotli;
+
+etv_table_t *etv_life_table(void)
+{
+    return shared_table;
+}
+
+int etv_life_has_socache(void)
+{
+    return has_socache;
+}
+
+int etv_life_has_brotli(void)
+{
+    return has_brotli;
+}
+
+/* --- parent -------------------------------------------------------------------------------------
+ */
+
+int etv_life_pre_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp)
+{
+    (void)p;
+    (void)plog;
+    (void)ptemp;
+    etv_config_set_table_size(ETV_TABLE_SIZE_DEFAULT);
+    /* All modules are loaded, and httpd sorts the hooks again before it serves. */
+    has_brotli = ap_find_linked_module("mod_brotli.c") != NULL;
+    has_socache = ap_find_linked_module("mod_cache_socache.c") != NULL;
+    if (has_socache) /* before anything can change the client's condition */
+        ap_hook_post_read_request(etv_early_remember, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    return OK;
+}
+
+static apr_status_t make_table(apr_pool_t *process)
+{
+    int entries = etv_config_table_size();
+    apr_shm_t *shm;
+    char *memory;
+    apr_status_t rv = apr_shm_create(&shm, etv_table_bytes(entries) + TABLE_ALIGN, NULL, process);
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    memory = apr_shm_baseaddr_get(shm);
+    memory += (TABLE_ALIGN - (apr_uintptr_t)memory % TABLE_ALIGN) % TABLE_ALIGN;
+    memset(memory, 0, etv_table_bytes(entries));
+    rv = etv_table_init(memory, entries, &shared_table);
+    if (rv == APR_SUCCESS)
+        rv = apr_pool_userdata_setn(shared_table, TABLE_KEY, apr_pool_cleanup_null, process);
+    return rv;
+}
+
+/* One table for the parent's life: children of both generations share it over a graceful restart.
+ */
+static apr_status_t open_table(server_rec *s)
+{
+    void *kept = NULL;
+
+    apr_pool_userdata_get(&kept, TABLE_KEY, s->process->pool);
+    if (!kept)
+        return make_table(s->process->pool);
+    shared_table = kept;
+    if (etv_table_entries(shared_table) != etv_config_table_size())
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "ETV0401: ETagVersionTableSize stays %d until the server is stopped and "
+                     "started again",
+                     etv_table_entries(shared_table));
+    return APR_SUCCESS;
+}
+
+static void warn_of_neighbours(server_rec *s)
+{
+    if (has_socache)
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                     "ETV0402: mod_cache_socache loses a stored body when it is revalidated; its "
+                     "revalidations go to the backend (mod_cache_disk has no such fault)");
+}
+
+static void name_vhosts(server_rec *s)
+{
+    for (; s; s = s->next) {
+        if (s->is_virtual)
+            etv_config_server(s)->vhost = s->server_hostname;
+    }
+}
+
+static const char *check_server(const server_rec *s)
+{
+    const etv_server_t *server = etv_config_server(s);
+
+    if (server->store_password && etv_config_store_url(server)->kind == ETV_STORE_URL_LOCAL)
+        return "ETagVersionStorePassword: the local store takes no password; use it with an "
+               "ETagVersionStore of redis://... or redis+unix://...";
+    return NULL;
+}
+
+int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    apr_status_t rv;
+
+    (void)p;
+    (void)plog;
+    (void)ptemp;
+    for (const server_rec *each = s; each; each = each->next) {
+        const char *wrong = check_server(each);
+
+        if (wrong) {
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, each, "ETV0403: %s", wrong);
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
+        return OK; /* the first of two readings at start */
+    rv = open_table(s);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s,
+                     "ETV0404: no shared memory for a table of %d entries "
+                     "(ETagVersionTableSize)",
+                     etv_config_table_size());
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    warn_of_neighbours(s);
+    name_vhosts(s);
+    etv_identity_init();
+    return OK;
+}
+
+/* --- child --------------------------------------------------------------------------------------
+ */
+
+static void log_store(void *baton, etv_log_level_e level, apr_status_t status, const char *message)
+{
+    static const int levels[] = {APLOG_ERR, APLOG_WARNING, APLOG_NOTICE, APLOG_INFO, APLOG_DEBUG};
+
+    ap_log_error(APLOG_MARK, levels[level], status, (server_rec *)baton, "%s", message);
+}
+
+static const char *scope_of(apr_pool_t *p, const etv_server_t *server)
+{
+    return apr_pstrcat(p, etv_config_store_url(server)->canonical, "\n", etv_config_prefix(server),
+                       NULL);
+}
+
+static int same_store(const etv_server_t *a, const etv_server_t *b)
+{
+    const etv_store_url_t *x = etv_config_store_url(a), *y = etv_config_store_url(b);
+
+    return x == y && a->store_password == b->store_password &&
+           strcmp(etv_config_prefix(a), etv_config_prefix(b)) == 0 &&
+           etv_config_connect_timeout_us(a) == etv_config_connect_timeout_us(b) &&
+           etv_config_command_timeout_us(a) == etv_config_command_timeout_us(b) &&
+           a->secret == b->secret;
+}
+
+/* As many as requests can run at once, within reason: what is above waits for a free one. */
+static int connections_most(void)
+{
+    int threads = 1;
+
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    return threads < 1 ? 1 : threads > 64 ? 64 : threads;
+}
+
+static apr_status_t open_store(apr_pool_t *p, server_rec *s, etv_server_t *server)
+{
+    const etv_store_url_t *url = etv_config_store_url(server);
+    etv_log_t log = {log_store, s};
+    etv_redis_config_t config;
+
+    if (url->kind == ETV_STORE_URL_LOCAL) {
+        server->store = etv_local_create(p, shared_table, scope_of(p, server), log);
+        return APR_SUCCESS;
+    }
+    memset(&config, 0, sizeof(config));
+    config.url = url;
+    config.password = server->store_password;
+    config.prefix = etv_config_prefix(server);
+    config.connect_timeout_us = etv_config_connect_timeout_us(server);
+    config.command_timeout_us = etv_config_command_timeout_us(server);
+    config.connections_most = connections_most();
+    config.keep_secret = !server->secret;
+    config.log = log;
+    return etv_redis_create(p, &config, &server->store);
+}
+
+/*
+ * Store threads are detached where they may sit in the resolver, so their code must stay mapped
+ * until the process is gone.
+ */
+static void pin_module(void)
+{
+    Dl_info info;
+
+    if (dladdr((void *)&shared_table, &info) && info.dli_fname)
+        (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE | RTLD_NOLOAD);
+}
+
+void etv_life_child_init(apr_pool_t *p, server_rec *s)
+{
+    pin_module();
+    for (server_rec *each = s; each; each = each->next) {
+        etv_server_t *server = etv_config_server(each);
+        const char *scope = scope_of(p, server);
+        apr_status_t rv = APR_SUCCESS;
+
+        server->scope = etv_hash_name(scope, strlen(scope));
+        for (const server_rec *other = s; other != each && !server->store; other = other->next) {
+            if (same_store(server, etv_config_server(other)))
+                server->store = etv_config_server(other)->store;
+        }
+        if (!server->store)
+            rv = open_store(p, each, server);
+        if (rv != APR_SUCCESS)
+            ap_log_error(APLOG_MARK, APLOG_ERR, rv, each,
+                         "ETV0405: the store cannot be used, there will be no version tags");
+    }
+}
+
+/* --- for other modules --------------------------------------------------------------------------
+ */
+
+static apr_status_t etag_version_bump(server_rec *s, apr_pool_t *p, const char *model)
+{
+    const etv_server_t *server = etv_config_server(s);
+    etv_model_t bumped;
+
+    memset(&bumped, 0, sizeof(bumped));
+    bumped.name = model;
+    bumped.name_len = strlen(model);
+    if (!bumped.name_len || bumped.name_len > ETV_MODEL_NAME_MOST || *model == '%')
+        return APR_EINVAL;
+    for (const char *c = model; *c; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            return APR_EINVAL;
+    }
+    bumped.hash = etv_hash_name(model, bumped.name_len);
+    if (!server->store)
+        return APR_ENOTIMPL;
+    return server->store->ops->bump(server->store, p, &bumped, 1);
+}
+
+void etv_life_register(void)
+{
+    APR_REGISTER_OPTIONAL_FN(etag_version_bump);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** What lives longer than a request: the shared table, the stores, start and end of children. */
+#ifndef ETV_HTTPD_LIFE_H
+#define ETV_HTTPD_LIFE_H
+
+#include <httpd.h>
+
+#include "store/table.h"
+
+/** Offer the functions of include/mod_etag_version.h. */
+void etv_life_register(void);
+
+/** The shared table of this host. */
+etv_table_t *etv_life_table(void);
+
+int etv_life_pre_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp);
+int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+void etv_life_child_init(apr_pool_t *p, server_rec *s);
+
+/** Whether a loaded module makes answers to mod_cache's own revalidation dangerous. */
+int etv_life_has_socache(void);
+
+/** Whether mod_brotli is loaded, which changes the ETag and Vary of a 304. */
+int etv_life_has_brotli(void);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "httpd/policy.h"
+
+#include <apr_strings.h>
+
+#include "core/cache_control.h"
+#include "core/vary.h"
+
+const char *etv_policy_field(request_rec *r, const char *name)
+{
+    const char *out = apr_table_get(r->headers_out, name);
+    const char *err = apr_table_get(r->err_headers_out, name);
+
+    if (out)
+        out = apr_table_getm(r->pool, r->headers_out, name);
+    if (err)
+        err = apr_table_getm(r->pool, r->err_headers_out, name);
+    if (out && err)
+        return apr_pstrcat(r->pool, err, ", ", out, NULL);
+    return out ? out : err;
+}
+
+void etv_policy_set_field(request_rec *r, const char *name, const char *value)
+{
+    apr_table_unset(r->err_headers_out, name);
+    if (value)
+        apr_table_setn(r->headers_out, name, value);
+    else
+        apr_table_unset(r->headers_out, name);
+}
+
+etv_freshness_t etv_policy_freshness(request_rec *r)
+{
+    etv_freshness_t now;
+
+    now.cache_control = etv_policy_field(r, "Cache-Control");
+    now.expires = etv_policy_field(r, "Expires");
+    now.vary = etv_policy_field(r, "Vary");
+    return now;
+}
+
+/*
+ * RFC 9111 §3.5: public, s-maxage and must-revalidate let shared caches keep what an authenticated
+ * user got. Only the administrator's word that everyone gets the same may add them.
+ */
+static const char *allowed_directives(request_rec *r, const etv_request_t *request,
+                                      const char *directives)
+{
+    static const char *const shared[] = {"public", "s-maxage", "must-revalidate", NULL};
+
+    if (!directives || (request && request->identity.none) ||
+        !apr_table_get(r->headers_in, "Authorization"))
+        return directives;
+    return etv_cache_control_without(r->pool, directives, shared);
+}
+
+static const char *with_policy(request_rec *r, const etv_policy_t *policy, const char *directives,
+                               const char *field)
+{
+    if (!directives)
+        return field;
+    if (policy->mode == ETV_POLICY_SET || (policy->mode == ETV_POLICY_IFUNSET && !field))
+        return directives;
+    if (policy->mode == ETV_POLICY_IFUNSET)
+        return field;
+    return etv_cache_control_merge(r->pool, field, directives);
+}
+
+static void apply_cache_control(request_rec *r, const etv_policy_t *policy,
+                                const etv_request_t *request)
+{
+    int named = request && request->identity.n && !request->identity.none;
+    const char *before, *after;
+
+    if (!policy && !named)
+        return;
+    before = after = etv_policy_field(r, "Cache-Control");
+    if (policy)
+        after = with_policy(r, policy, allowed_directives(r, request, policy->directives), before);
+    if (named)
+        after = etv_cache_control_merge(r->pool, after, "private");
+    if (after != before)
+        etv_policy_set_field(r, "Cache-Control", after);
+}
+
+static void apply_vary(request_rec *r, const etv_request_t *request)
+{
+    const char *ours = etv_request_vary(request, r->pool), *before;
+
+    if (!ours)
+        return;
+    before = etv_policy_field(r, "Vary");
+    etv_policy_set_field(r, "Vary", etv_vary_union(r->pool, before, ours));
+}
+
+void etv_policy_apply(request_rec *r, const etv_dir_t *dir, const etv_request_t *request)
+{
+    if (r->method_number != M_GET) {
+        apply_cache_control(r, dir->policy_unsafe, NULL);
+        return;
+    }
+    if (request)
+        apply_vary(r, request);
+    if (ap_is_HTTP_SUCCESS(r->status) || r->status == HTTP_NOT_MODIFIED)
+        apply_cache_control(r, dir->policy, request);
+}
+
+/* How many lines each of the two headers has: one pass, nothing is allocated. */
+static void count_lines(const apr_table_t *table, int *cache_control, int *vary)
+{
+    const apr_array_header_t *all = apr_table_elts(table);
+    const apr_table_entry_t *entry = (const apr_table_entry_t *)(const void *)all->elts;
+
+    for (int i = 0; i < all->nelts; i++) {
+        char initial = entry[i].key[0];
+
+        if (initial == 'C' || initial == 'c')
+            *cache_control += ap_cstr_casecmp(entry[i].key, "Cache-Control") == 0;
+        else if (initial == 'V' || initial == 'v')
+            *vary += ap_cstr_casecmp(entry[i].key, "Vary") == 0;
+    }
+}
+
+void etv_policy_unify(request_rec *r)
+{
+    int cache_control = 0, vary = 0;
+
+    count_lines(r->headers_out, &cache_control, &vary);
+    count_lines(r->err_headers_out, &cache_control, &vary);
+    if (cache_control > 1)
+        etv_policy_set_field(
+            r, "Cache-Control",
+            etv_cache_control_merge(r->pool, etv_policy_field(r, "Cache-Control"), NULL));
+    if (vary > 1)
+        etv_policy_set_field(r, "Vary", etv_vary_union(r->pool, etv_policy_field(r, "Vary"), NULL));
+}

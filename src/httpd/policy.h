@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** Cache-Control and Vary of responses, over both header tables. */
+#ifndef ETV_HTTPD_POLICY_H
+#define ETV_HTTPD_POLICY_H
+
+#include <httpd.h>
+
+#include "httpd/config.h"
+#include "httpd/request.h"
+
+/** The three headers that caches live by, as they would be sent; NULL for absent ones. */
+typedef struct {
+    const char *cache_control;
+    const char *expires;
+    const char *vary;
+} etv_freshness_t;
+
+/** All values of a response header in both tables, joined with a comma; NULL when there is none. */
+const char *etv_policy_field(request_rec *r, const char *name);
+
+/** Make `value` the only line of a header; NULL removes it. */
+void etv_policy_set_field(request_rec *r, const char *name, const char *value);
+
+/** What a response says now. */
+etv_freshness_t etv_policy_freshness(request_rec *r);
+
+/** Merge the policy for the request's method and the response's status into the headers. */
+void etv_policy_apply(request_rec *r, const etv_dir_t *dir, const etv_request_t *request);
+
+/** Make one line of what other modules may have added since (strictest wins, union of Vary). */
+void etv_policy_unify(request_rec *r);
+
+#endif

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "httpd/request.h"
+
+#include <time.h>
+
+#include <http_core.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <apr_strings.h>
+
+#include "core/vary.h"
+#include "httpd/expand.h"
+#include "httpd/life.h"
+#include "httpd/log.h"
+#include "store/settle.h"
+
+#define SALT_MOST 1024
+#define SWITCH    "no-etag-version"
+
+apr_time_t etv_request_clock_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
+}
+
+void etv_request_note(request_rec *r, const char *reason)
+{
+    apr_table_setn(r->notes, ETV_NOTE, reason);
+}
+
+etv_request_t *etv_request_peek(const request_rec *r)
+{
+    return ap_get_module_config(r->request_config, &etag_version_module);
+}
+
+const char *etv_request_vary(const etv_request_t *request, apr_pool_t *p)
+{
+    return etv_identity_vary(&request->identity, p, request->vary);
+}
+
+static const char *configured_vary(apr_pool_t *p, const etv_list_t *list)
+{
+    const char *vary = NULL;
+    int n;
+    const etv_item_t *items = etv_list_resolve(p, list, &n);
+
+    for (int i = 0; i < n; i++)
+        vary = etv_vary_union(p, vary, items[i].text);
+    return vary;
+}
+
+/* The request's header fields that decide, found in one pass over all of them. */
+typedef struct {
+    const char *host;
+    const char *cookie;
+    const char *authorization;
+    const char *if_none_match;
+    const char *if_match;
+    const char *if_unmodified_since;
+    const char *content_length;
+    const char *transfer_encoding;
+} headers_t;
+
+/* Field names are case-insensitive (RFC 9110 §5.1); `-` and digits have the bit that is set here.
+ */
+static inline int is_name(const char *key, const char *lower, size_t len)
+{
+    apr_uint64_t a, b, differs = 0;
+    apr_uint32_t c, d;
+
+    if (len < 8) {
+        memcpy(&c, key, 4);
+        memcpy(&d, lower, 4);
+        differs = (c | 0x20202020U) ^ d;
+        memcpy(&c, key + len - 4, 4);
+        memcpy(&d, lower + len - 4, 4);
+        return !(differs | ((c | 0x20202020U) ^ d));
+    }
+    for (size_t i = 0; i < len; i += 8) {
+        size_t at = i + 8 <= len ? i : len - 8;
+
+        memcpy(&a, key + at, 8);
+        memcpy(&b, lower + at, 8);
+        differs |= (a | 0x2020202020202020ULL) ^ b;
+    }
+    return !differs;
+}
+
+/* The first of several lines counts, as for apr_table_get. */
+static inline void take(const apr_table_entry_t *entry, const char *lower, size_t len,
+                        const char **field)
+{
+    if (!*field && is_name(entry->key, lower, len))
+        *field = entry->val;
+}
+
+#define TAKE(lower, field)                                                                         \
+    case sizeof(lower) - 1:                                                                        \
+        take(entry, lower, sizeof(lower) - 1, &headers->field);                                    \
+        break
+
+static void scan(const apr_table_t *table, headers_t *headers)
+{
+    const apr_array_header_t *all = apr_table_elts(table);
+    const apr_table_entry_t *entry = (const apr_table_entry_t *)(const void *)all->elts;
+
+    memset(headers, 0, sizeof(*headers));
+    for (int i = 0; i < all->nelts; i++, entry++) {
+        switch (strlen(entry->key)) {
+            TAKE("host", host);
+            TAKE("cookie", cookie);
+            TAKE("if-match", if_match);
+            TAKE("content-length", content_length);
+            TAKE("transfer-encoding", transfer_encoding);
+            TAKE("if-unmodified-since", if_unmodified_since);
+        case sizeof("if-none-match") - 1:
+            if ((entry->key[0] | 0x20) == 'i')
+                take(entry, "if-none-match", 13, &headers->if_none_match);
+            else
+                take(entry, "authorization", 13, &headers->authorization);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+static void note_models(request_rec *r, const char *joined, const etv_model_t *models, int n)
+{
+    char *text, *to;
+    apr_size_t len = 0;
+
+    if (joined) {
+        apr_table_addn(r->notes, ETV_NOTE_MODELS, joined);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        len += models[i].name_len + 1;
+    text = to = apr_palloc(r->pool, len);
+    for (int i = 0; i < n; i++) {
+        memcpy(to, models[i].name, models[i].name_len);
+        to += models[i].name_len;
+        *to++ = ' ';
+    }
+    to[-1] = '\0';
+    apr_table_setn(r->notes, ETV_NOTE_MODELS, text);
+}
+
+/* The models of this request. Returns NULL, or the reason why there is no version tag. */
+static const char *expand_models(etv_request_t *request, etv_expand_t *expand,
+                                 const etv_item_t *items, int n, etv_model_t *models)
+{
+    int initialize = etv_config_initializes(request->dir);
+
+    if (!n)
+        return "no-models";
+    if (n > ETV_MODELS_MOST)
+        return "too-many-models";
+    for (int i = 0; i < n; i++) {
+        etv_model_t *m = models + i;
+
+        m->name = etv_expand(expand, items + i, ETV_MODEL_NAME_MOST, &m->name_len);
+        if (!m->name || *m->name == '%')
+            return "expression";
+        m->hash = items[i].expr ? etv_hash_name(m->name, m->name_len) : items[i].hash;
+        m->may_create = (unsigned char)(initialize & (!items[i].expr) & items[i].trusted);
+    }
+    return NULL;
+}
+
+static const char *check_versions(request_rec *r, const etv_request_t *request,
+                                  const etv_server_t *server, const etv_model_t *models, int n)
+{
+    apr_interval_time_t settle_us = etv_config_settle_us(request->dir);
+    apr_time_t now_us;
+    const char *reason = NULL;
+
+    for (int i = 0; i < n; i++) {
+        if (models[i].state != ETV_MODEL_FOUND) {
+            reason = models[i].state == ETV_MODEL_ABSENT ? "missing" : "unusable";
+            ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "ETV0310: model %s: %s", models[i].name,
+                          models[i].state == ETV_MODEL_ABSENT
+                              ? "the store has no version"
+                              : "what the store has is no version token");
+            return reason;
+        }
+    }
+    if (settle_us <= 0)
+        return NULL;
+    now_us = etv_request_clock_us();
+    for (int i = 0; i < n; i++) {
+        if (etv_settle_age(etv_life_table(), server->scope, models + i, now_us) < settle_us)
+            reason = "settling"; /* go on: each of them begins to age now */
+    }
+    return reason;
+}
+
+static const request_rec *first_of(const request_rec *r)
+{
+    while (r->prev)
+        r = r->prev;
+    return r;
+}
+
+/*
+ * What is requested and what serves it. Fields that are mostly absent are named in a bit map, so
+ * that the usual request hashes few bytes.
+ */
+static void add_request(etv_tag_fields_t *fields, request_rec *r, const char *host,
+                        const etv_server_t *server, unsigned char models)
+{
+    const char *target = first_of(r)->unparsed_uri;
+    const char *scheme = ap_http_scheme(r);
+    int http = scheme[0] == 'h' && scheme[1] == 't' && scheme[2] == 't' && scheme[3] == 'p';
+    int https = http && scheme[4] == 's' && !scheme[5];
+    const char *optional[] = {https || (http && !scheme[4]) ? NULL : scheme,
+                              host,
+                              server->vhost,
+                              r->args,
+                              r->path_info && *r->path_info ? r->path_info : NULL,
+                              r->handler,
+                              target && strcmp(target, r->uri) == 0 ? NULL : target};
+    enum { OPTIONAL = sizeof(optional) / sizeof(optional[0]) };
+    unsigned int present = https ? 1U << OPTIONAL : 0;
+    unsigned char first[2];
+
+    for (unsigned int i = 0; i < OPTIONAL; i++)
+        present |= optional[i] ? 1U << i : 0;
+    first[0] = (unsigned char)present;
+    first[1] = models;
+    etv_tag_fields_add(fields, first, sizeof(first));
+    etv_tag_fields_add_string(fields, r->uri);
+    etv_tag_fields_add_string(fields, r->filename);
+    if (host)
+        etv_tag_fields_add_lower(fields, host);
+    for (unsigned int i = 0; i < OPTIONAL; i++) {
+        if (optional[i] && optional[i] != host)
+            etv_tag_fields_add_string(fields, optional[i]);
+    }
+}
+
+/* The values of the request headers that the response varies on (law of shared caches: whoever
+ * would get another response must get another tag). Codings and credentials have their own way. */
+static void add_varied(etv_tag_fields_t *fields, request_rec *r, const char *vary)
+{
+    const char *cursor = vary, *name;
+    apr_size_t len;
+
+    while (etv_vary_next(&cursor, &name, &len)) {
+        const char *header = apr_pstrmemdup(r->pool, name, len);
+
+        if (ap_cstr_casecmp(header, "Accept-Encoding") == 0 ||
+            ap_cstr_casecmp(header, "Cookie") == 0 || ap_cstr_casecmp(header, "Authorization") == 0)
+            continue;
+        etv_tag_fields_add_string(fields, header);
+        etv_tag_fields_add_string(fields, apr_table_get(r->headers_in, header));
+    }
+    etv_tag_fields_add(fields, NULL, 0);
+}
+
+static void compute(request_rec *r, etv_request_t *request, const etv_server_t *server,
+                    const etv_model_t *models, int n, const etv_snapshot_t *snapshot,
+                    const char *salt, apr_size_t salt_len)
+{
+    static _Thread_local etv_tag_memo_t memo;
+    etv_tag_fields_t fields;
+
+    etv_tag_fields_init(&fields, r->pool);
+    add_request(&fields, r, request->host, server, (unsigned char)n);
+    etv_tag_fields_add(&fields, snapshot->instance, snapshot->instance_len);
+    for (int i = 0; i < n; i++) {
+        etv_tag_fields_add(&fields, models[i].name, models[i].name_len);
+        if (models[i].token_len == sizeof(models[i].number)) /* a constant: copied in line */
+            etv_tag_fields_add(&fields, models[i].token, sizeof(models[i].number));
+        else
+            etv_tag_fields_add(&fields, models[i].token, models[i].token_len);
+    }
+    if (salt || request->identity.n || request->vary) {
+        etv_tag_fields_add(&fields, salt, salt_len);
+        etv_identity_add(&request->identity, r, &fields);
+        add_varied(&fields, r, request->vary);
+    }
+    etv_tag_make_memo(&request->tag, &fields, server->secret ? server->secret : snapshot->secret,
+                      &memo);
+}
+
+/*
+ * Decide about the version tag. Returns NULL when there is one, else the reason why not. The
+ * versions are read here, before any content handler runs: an old version on new data costs one
+ * download, a new version on old data would be stale for good.
+ */
+static const char *decide(request_rec *r, etv_request_t *request, const etv_item_t *items, int n,
+                          etv_model_t *models)
+{
+    const etv_server_t *server = etv_config_server(r->server);
+    const etv_item_t *salt = request->dir->salt;
+    const char *salt_text = NULL, *reason;
+    apr_size_t salt_len = 0;
+    etv_expand_t expand = {r, NULL, NULL};
+    headers_t headers;
+    etv_snapshot_t snapshot;
+
+    snapshot.now_us = r->request_time;
+    reason = expand_models(request, &expand, items, n, models);
+    if (!reason && salt && salt->text) {
+        salt_text = etv_expand(&expand, salt, SALT_MOST, &salt_len);
+        if (!salt_text)
+            reason = "expression";
+    }
+    /* Also without a tag: what was read decides what the response varies on. */
+    if (expand.vary)
+        request->vary = etv_vary_union(r->pool, request->vary, expand.vary);
+    if (reason)
+        return reason;
+    note_models(r, request->dir->models.joined, models, n);
+    scan(r->headers_in, &headers);
+    request->host = headers.host;
+    request->if_none_match = headers.if_none_match;
+    request->preconditions = headers.if_match || headers.if_unmodified_since;
+    if (!etv_identity_covers_request(&request->identity, r, headers.cookie != NULL,
+                                     headers.authorization != NULL))
+        return "identity";
+    if ((headers.content_length || headers.transfer_encoding) && ap_request_has_body(r))
+        return "request-body";
+    if (!server->store ||
+        server->store->ops->lookup(server->store, r->pool, models, n, &snapshot) != ETV_LOOKUP_OK)
+        return "store-down";
+    reason = check_versions(r, request, server, models, n);
+    if (reason)
+        return reason;
+    compute(r, request, server, models, n, &snapshot, salt_text, salt_len);
+    return NULL;
+}
+
+static etv_request_t *make(request_rec *r, const etv_dir_t *dir)
+{
+    int n;
+    const etv_item_t *items = etv_list_resolve(r->pool, &dir->models, &n);
+    struct {
+        etv_request_t request;
+        etv_model_t models[];
+    } *both = apr_pcalloc(r->pool, sizeof(*both) + sizeof(etv_model_t) * (apr_size_t)n);
+    etv_request_t *request = &both->request;
+    const char *reason;
+
+    request->dir = dir;
+    request->filename = r->filename;
+    request->per_dir = r->per_dir_config;
+    ap_set_module_config(r->request_config, &etag_version_module, request);
+    if (r->method_number != M_GET) { /* httpd's M_GET is GET and HEAD */
+        etv_request_note(r, "unsafe");
+        return request;
+    }
+    request->identity = etv_identity_of(r->pool, &dir->identity);
+    request->vary = configured_vary(r->pool, &dir->vary);
+    reason = decide(r, request, items, n, both->models);
+    if (reason)
+        etv_request_note(r, reason);
+    else
+        request->tagged = 1;
+    return request;
+}
+
+etv_request_t *etv_request_get(request_rec *r)
+{
+    const etv_dir_t *dir;
+    etv_request_t *request;
+
+    if (r->main)
+        return NULL;
+    dir = etv_config_dir(r);
+    if (!etv_config_is_on(dir) || r->status != HTTP_OK)
+        return NULL;
+    request = etv_request_peek(r);
+    if (request && request->filename == r->filename && request->per_dir == r->per_dir_config)
+        return request;
+    if (apr_table_get(r->subprocess_env, SWITCH)) {
+        etv_request_note(r, "bypass");
+        return NULL;
+    }
+    return make(r, dir);
+}
+
+int etv_request_fixup(request_rec *r)
+{
+    etv_request_get(r);
+    return DECLINED;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** What the module knows about one request: made before the backend runs, used afterwards. */
+#ifndef ETV_HTTPD_REQUEST_H
+#define ETV_HTTPD_REQUEST_H
+
+#include <httpd.h>
+
+#include "core/tag.h"
+#include "httpd/config.h"
+#include "httpd/identity.h"
+
+/** The note that says why, and the one that names the models; for LogFormat. */
+#define ETV_NOTE        "etag-version"
+#define ETV_NOTE_MODELS "etag-version-models"
+
+typedef struct {
+    const etv_dir_t *dir;
+    const char *filename; /**< with per_dir: for what these decisions were made */
+    const ap_conf_vector_t *per_dir;
+
+    etv_identity_t identity;
+    const char *vary; /**< what ETagVersionVary and the expressions name; NULL for none */
+    etv_tag_t tag;    /**< valid when `tagged` */
+    int tagged;       /**< versions were read: the response may get the tag */
+
+    /* The request's fields as fixups found them; NULL for absent ones. */
+    const char *host;
+    const char *if_none_match;
+    int preconditions; /**< If-Match or If-Unmodified-Since is there */
+
+    int conditional;   /**< If-None-Match was looked at, and nothing matched */
+    const char *early; /**< the entity-tag of the early 304; NULL when there is none */
+    char early_letter;
+    int early_coded; /**< that tag names a content coding */
+
+    /* As configuration left them before the backend ran, for what it alone would have given. */
+    apr_table_t *headers_before;
+    apr_table_t *err_headers_before;
+    const char *content_type_before;
+    int expires_before; /**< mod_expires' filter was in the chain */
+    int headers_filter; /**< mod_headers' filter was in the chain */
+} etv_request_t;
+
+/**
+ * What is known about the request, made on the first call and again after an internal fast redirect
+ * changed what is served.
+ * @return NULL when the module is off for this request or has nothing to say about it
+ */
+etv_request_t *etv_request_get(request_rec *r);
+
+/** What was made before, without making anything. */
+etv_request_t *etv_request_peek(const request_rec *r);
+
+/** Say why, in the note. @param reason  a constant */
+void etv_request_note(request_rec *r, const char *reason);
+
+/** What the policy adds to Vary: ETagVersionVary, the identity's headers, the expressions'. */
+const char *etv_request_vary(const etv_request_t *request, apr_pool_t *p);
+
+/** The fixups hook: look up and compute. */
+int etv_request_fixup(request_rec *r);
+
+/** Microseconds on a clock that neither steps nor stands still. */
+apr_time_t etv_request_clock_us(void);
+
+#endif
