@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * The two transactions of the Redis store, as bytes: what is sent, and what the replies mean. Both
+ * hold ROLE, so that a result tells whether it came from a primary at the same moment.
+ */
+#ifndef ETV_STORE_REDIS_TXN_H
+#define ETV_STORE_REDIS_TXN_H
+
+#include "store/redis_store.h"
+
+/** Hexadecimal digits of an epoch or secret that is made here. */
+#define ETV_REDIS_HEX 32
+
+/** What one reading transaction shall do. Epoch and models are always read. */
+typedef struct {
+    const etv_model_t *models;
+    int n;
+    apr_uint32_t create; /**< bit i: create models[i] first, unless something is there */
+    int create_epoch;
+    int secret; /**< read the secret too; create it first when the epoch is created or expected */
+    int create_secret;
+    int identity; /**< read run id and replication id too */
+} etv_redis_ask_t;
+
+/** Replies of a transaction; they live in the connection until its next exchange. */
+typedef struct {
+    const etv_resp_t
+        *refused;        /**< the error reply that explains why there is nothing else, or NULL */
+    const char *command; /**< that was refused */
+    int in_step;         /**< 1: the server is out of the transaction, whatever it answered */
+    int master;          /**< 1: the server was primary */
+    const etv_resp_t *epoch;
+    const etv_resp_t *secret;      /**< NULL unless asked for */
+    etv_resp_t *const *models;     /**< n of them */
+    const etv_resp_t *server;      /**< INFO server; NULL unless asked for */
+    const etv_resp_t *replication; /**< INFO replication; NULL unless asked for */
+} etv_redis_answer_t;
+
+/** Write the transaction. @return the number of replies; 0 when there is no randomness */
+apr_size_t etv_redis_ask_write(const etv_redis_t *r, const etv_redis_ask_t *ask,
+                               etv_resp_out_t *out);
+
+/** @return 1, or 0 when these are not the replies of such a transaction */
+int etv_redis_ask_read(const etv_redis_ask_t *ask, etv_resp_t *const *replies,
+                       etv_redis_answer_t *answer);
+
+/** Write a bump: token i, a C string, for model i. @return the number of replies */
+apr_size_t etv_redis_bump_write(const etv_redis_t *r, const etv_model_t *models,
+                                const char *const *tokens, int n, etv_resp_out_t *out);
+
+/** Only refused, command, in_step and master are filled in. @return as etv_redis_ask_read */
+int etv_redis_bump_read(int n, etv_resp_t *const *replies, etv_redis_answer_t *answer);
+
+/**
+ * Take a connection; logs why there is none.
+ * @param fresh        1: after a connection was found closed: a new one
+ * @param hard_us      no result comes later than this
+ * @param deadline_us  out: of the command
+ */
+apr_status_t etv_redis_take(etv_redis_t *r, int fresh, apr_time_t now, apr_time_t hard_us,
+                            etv_redis_conn_t **c, apr_time_t *deadline_us);
+
+void etv_redis_give(etv_redis_t *r, etv_redis_conn_t *c, etv_give_e how);
+
+/**
+ * Send what c->out holds and read `n` replies with up to `values` values of models.
+ * @param first  1: nothing was exchanged for this request yet
+ * @return the replies, or NULL and *give, logged unless that is ETV_GIVE_STALE
+ */
+etv_resp_t **etv_redis_exchange(etv_redis_t *r, etv_redis_conn_t *c, apr_size_t n, int values,
+                                apr_time_t deadline_us, int first, etv_give_e *give);
+
+/**
+ * Whether an answer is one to build on: right, not refused, from a primary.
+ * @return 1, or 0 and *give, logged
+ */
+int etv_redis_accept(etv_redis_t *r, etv_redis_conn_t *c, int right,
+                     const etv_redis_answer_t *answer, etv_give_e *give);
+
+/** The next token of this process: none is ever given twice. @return 0 without randomness */
+apr_uint64_t etv_redis_token(void);
+
+#endif
