@@ -23,6 +23,7 @@ static void register_hooks(apr_pool_t *p)
     etv_life_register();
 
     ap_hook_pre_config(etv_life_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(etv_life_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(etv_life_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(etv_life_child_init, NULL, NULL, APR_HOOK_MIDDLE);
 

@@ -121,10 +121,8 @@ static const char *check_server(const server_rec *s)
     return NULL;
 }
 
-int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+int etv_life_check_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
-    apr_status_t rv;
-
     (void)p;
     (void)plog;
     (void)ptemp;
@@ -136,6 +134,16 @@ int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, ser
             return HTTP_INTERNAL_SERVER_ERROR;
         }
     }
+    return OK;
+}
+
+int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    apr_status_t rv;
+
+    (void)p;
+    (void)plog;
+    (void)ptemp;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
         return OK; /* the first of two readings at start */
     rv = open_table(s);

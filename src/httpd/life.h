@@ -14,6 +14,7 @@ void etv_life_register(void);
 etv_table_t *etv_life_table(void);
 
 int etv_life_pre_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp);
+int etv_life_check_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 void etv_life_child_init(apr_pool_t *p, server_rec *s);
 

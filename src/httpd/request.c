@@ -10,6 +10,7 @@
 
 #include "core/vary.h"
 #include "httpd/expand.h"
+#include "httpd/headers.h"
 #include "httpd/life.h"
 #include "httpd/log.h"
 #include "store/settle.h"
@@ -49,82 +50,6 @@ static const char *configured_vary(apr_pool_t *p, const etv_list_t *list)
     for (int i = 0; i < n; i++)
         vary = etv_vary_union(p, vary, items[i].text);
     return vary;
-}
-
-/* The request's header fields that decide, found in one pass over all of them. */
-typedef struct {
-    const char *host;
-    const char *cookie;
-    const char *authorization;
-    const char *if_none_match;
-    const char *if_match;
-    const char *if_unmodified_since;
-    const char *content_length;
-    const char *transfer_encoding;
-} headers_t;
-
-/* Field names are case-insensitive (RFC 9110 §5.1); `-` and digits have the bit that is set here.
- */
-static inline int is_name(const char *key, const char *lower, size_t len)
-{
-    apr_uint64_t a, b, differs = 0;
-    apr_uint32_t c, d;
-
-    if (len < 8) {
-        memcpy(&c, key, 4);
-        memcpy(&d, lower, 4);
-        differs = (c | 0x20202020U) ^ d;
-        memcpy(&c, key + len - 4, 4);
-        memcpy(&d, lower + len - 4, 4);
-        return !(differs | ((c | 0x20202020U) ^ d));
-    }
-    for (size_t i = 0; i < len; i += 8) {
-        size_t at = i + 8 <= len ? i : len - 8;
-
-        memcpy(&a, key + at, 8);
-        memcpy(&b, lower + at, 8);
-        differs |= (a | 0x2020202020202020ULL) ^ b;
-    }
-    return !differs;
-}
-
-/* The first of several lines counts, as for apr_table_get. */
-static inline void take(const apr_table_entry_t *entry, const char *lower, size_t len,
-                        const char **field)
-{
-    if (!*field && is_name(entry->key, lower, len))
-        *field = entry->val;
-}
-
-#define TAKE(lower, field)                                                                         \
-    case sizeof(lower) - 1:                                                                        \
-        take(entry, lower, sizeof(lower) - 1, &headers->field);                                    \
-        break
-
-static void scan(const apr_table_t *table, headers_t *headers)
-{
-    const apr_array_header_t *all = apr_table_elts(table);
-    const apr_table_entry_t *entry = (const apr_table_entry_t *)(const void *)all->elts;
-
-    memset(headers, 0, sizeof(*headers));
-    for (int i = 0; i < all->nelts; i++, entry++) {
-        switch (strlen(entry->key)) {
-            TAKE("host", host);
-            TAKE("cookie", cookie);
-            TAKE("if-match", if_match);
-            TAKE("content-length", content_length);
-            TAKE("transfer-encoding", transfer_encoding);
-            TAKE("if-unmodified-since", if_unmodified_since);
-        case sizeof("if-none-match") - 1:
-            if ((entry->key[0] | 0x20) == 'i')
-                take(entry, "if-none-match", 13, &headers->if_none_match);
-            else
-                take(entry, "authorization", 13, &headers->authorization);
-            break;
-        default:
-            break;
-        }
-    }
 }
 
 static void note_models(request_rec *r, const char *joined, const etv_model_t *models, int n)
@@ -299,7 +224,7 @@ static const char *decide(request_rec *r, etv_request_t *request, const etv_item
     const char *salt_text = NULL, *reason;
     apr_size_t salt_len = 0;
     etv_expand_t expand = {r, NULL, NULL};
-    headers_t headers;
+    etv_headers_t headers;
     etv_snapshot_t snapshot;
 
     snapshot.now_us = r->request_time;
@@ -315,7 +240,7 @@ static const char *decide(request_rec *r, etv_request_t *request, const etv_item
     if (reason)
         return reason;
     note_models(r, request->dir->models.joined, models, n);
-    scan(r->headers_in, &headers);
+    etv_headers_scan(r->headers_in, &headers);
     request->host = headers.host;
     request->if_none_match = headers.if_none_match;
     request->preconditions = headers.if_match || headers.if_unmodified_since;

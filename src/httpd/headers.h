@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The request header fields that decide, found in one pass over all of them. */
+#ifndef ETV_HTTPD_HEADERS_H
+#define ETV_HTTPD_HEADERS_H
+
+#include <apr_tables.h>
+
+/** Values that live as long as the table; NULL for absent fields. */
+typedef struct {
+    const char *host;
+    const char *cookie;
+    const char *authorization;
+    const char *if_none_match;
+    const char *if_match;
+    const char *if_unmodified_since;
+    const char *content_length;
+    const char *transfer_encoding;
+} etv_headers_t;
+
+/** Fill in all fields; what apr_table_get would find for each. */
+void etv_headers_scan(const apr_table_t *table, etv_headers_t *headers);
+
+#endif
