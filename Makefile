@@ -2,7 +2,9 @@
 # make           build/mod_etag_version.so
 # make demo      set everything up and show the main job (ONCE=1: print the story and exit)
 # make check     set everything up and pass all tests; make check-long: matrices, storms, sanitizers
-# make install   through apxs; make bench; make fuzz; make clean
+# make install   the module and its header, through apxs (DESTDIR is honoured)
+# make bench     instructions per request, and requests per second beside a static 304
+# make fuzz      each fuzz target for FUZZ_SECONDS (60); make format; make clean
 # DEPS=skip      do not install missing packages
 
 ifeq ($(origin CC),default)
@@ -96,9 +98,54 @@ unit: $(UNIT_BIN)
 replay: $(REPLAY_BIN)
 	@set -e; for t in $(REPLAY_BIN); do n=$$(basename $$t); $$t tests/fuzz/corpus/$${n#fuzz_}; done
 
+# What scripts/check.sh and scripts/demo.py ask for.
+demo-module: $(DEMO_MODULE)
+libs: $(CORE_LIB) $(STORE_LIB)
+unit-programs: $(UNIT_BIN)
+replay-programs: $(REPLAY_BIN)
+
+# --- for people: these install what is missing first, and compile in a second make --------------
+
+deps-%:
+	@scripts/deps.sh $*
+
+demo: deps-build deps-demo
+	@$(MAKE) --no-print-directory all demo-module
+	@BUILD=$(BUILD) $(PYTHON) scripts/demo.py
+
+check: deps-build deps-check
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) scripts/check.sh short
+
+check-long: deps-build deps-check deps-long
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) scripts/check.sh long
+
+# Instructions per request and requests per second: tests/bench.
+bench: deps-build deps-bench
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/cost.py
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/speed.py
+
+fuzz: deps-build deps-fuzz
+	@BUILD=$(BUILD) scripts/fuzz.sh
+
+format: deps-format
+	@scripts/format.sh $(ALL_C)
+
+format-check:
+	@scripts/format.sh --check $(ALL_C)
+
+# apxs -i installs the module, and adds no LoadModule line: that stays the administrator's.
+install: $(MODULE)
+	mkdir -p "$(DESTDIR)$(shell $(APXS) -q LIBEXECDIR)" "$(DESTDIR)$(shell $(APXS) -q INCLUDEDIR)"
+	$(APXS) -S LIBEXECDIR="$(DESTDIR)$(shell $(APXS) -q LIBEXECDIR)" -i -n etag_version $(MODULE)
+	install -m 644 include/mod_etag_version.h "$(DESTDIR)$(shell $(APXS) -q INCLUDEDIR)/"
+	@echo "Installed. Add to httpd's configuration:"
+	@echo "    LoadModule etag_version_module $(shell $(APXS) -q LIBEXECDIR)/mod_etag_version.so"
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit replay clean
+.PHONY: all unit replay demo-module libs unit-programs replay-programs demo check check-long bench fuzz \
+        format format-check install clean
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

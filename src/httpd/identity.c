@@ -12,10 +12,13 @@
 static APR_OPTIONAL_FN_TYPE(ssl_is_https) * is_https;
 static APR_OPTIONAL_FN_TYPE(ssl_var_lookup) * ssl_variable;
 
+int etv_identity_has_ssl;
+
 void etv_identity_init(void)
 {
     is_https = APR_RETRIEVE_OPTIONAL_FN(ssl_is_https);
     ssl_variable = APR_RETRIEVE_OPTIONAL_FN(ssl_var_lookup);
+    etv_identity_has_ssl = is_https && ssl_variable;
 }
 
 static int is_token(const char *text)
@@ -94,7 +97,7 @@ static const char *certificate(request_rec *r)
 {
     const char *verified;
 
-    if (!is_https || !ssl_variable || !is_https(r->connection))
+    if (!etv_identity_has_ssl || !is_https(r->connection))
         return NULL;
     verified = variable(r, "SSL_CLIENT_VERIFY");
     if (!verified || strcmp(verified, "SUCCESS") != 0)
@@ -103,8 +106,8 @@ static const char *certificate(request_rec *r)
                        variable(r, "SSL_CLIENT_I_DN"), NULL);
 }
 
-int etv_identity_covers_request(const etv_identity_t *identity, request_rec *r, int cookie,
-                                int authorization)
+int etv_identity_covers_credentials(const etv_identity_t *identity, request_rec *r, int cookie,
+                                    int authorization)
 {
     if (identity->none)
         return 1;

@@ -36,8 +36,19 @@ etv_identity_t etv_identity_of(apr_pool_t *p, const etv_list_t *list);
  * client certificate) is covered.
  * @param cookie, authorization  whether the request has these headers
  */
-int etv_identity_covers_request(const etv_identity_t *identity, request_rec *r, int cookie,
-                                int authorization);
+int etv_identity_covers_credentials(const etv_identity_t *identity, request_rec *r, int cookie,
+                                    int authorization);
+
+/** mod_ssl is loaded: requests may bring client certificates. Set by etv_identity_init. */
+extern int etv_identity_has_ssl;
+
+/** The same, without a call for the request that brings nothing at all. */
+static inline int etv_identity_covers_request(const etv_identity_t *identity, request_rec *r,
+                                              int cookie, int authorization)
+{
+    return (!cookie && !authorization && !r->user && !etv_identity_has_ssl) ||
+           etv_identity_covers_credentials(identity, r, cookie, authorization);
+}
 
 /** Whether a response may vary on `Cookie` or `Authorization`. */
 int etv_identity_covers_header(const etv_identity_t *identity, const request_rec *r,

@@ -140,19 +140,18 @@ static void add_request(etv_tag_fields_t *fields, request_rec *r, const char *ho
     const char *scheme = ap_http_scheme(r);
     int http = scheme[0] == 'h' && scheme[1] == 't' && scheme[2] == 't' && scheme[3] == 'p';
     int https = http && scheme[4] == 's' && !scheme[5];
-    const char *optional[] = {https || (http && !scheme[4]) ? NULL : scheme,
-                              host,
-                              server->vhost,
-                              r->args,
-                              r->path_info && *r->path_info ? r->path_info : NULL,
-                              r->handler,
-                              target && strcmp(target, r->uri) == 0 ? NULL : target};
-    enum { OPTIONAL = sizeof(optional) / sizeof(optional[0]) };
-    unsigned int present = https ? 1U << OPTIONAL : 0;
+    const char *rare[] = {https || (http && !scheme[4]) ? NULL : scheme,
+                          server->vhost,
+                          r->args,
+                          r->path_info && *r->path_info ? r->path_info : NULL,
+                          r->handler,
+                          target && strcmp(target, r->uri) == 0 ? NULL : target};
+    enum { RARE = sizeof(rare) / sizeof(rare[0]), HOST = 1 << RARE, HTTPS = HOST << 1 };
+    unsigned int present = (https ? HTTPS : 0U) | (host ? HOST : 0U);
     unsigned char first[2];
 
-    for (unsigned int i = 0; i < OPTIONAL; i++)
-        present |= optional[i] ? 1U << i : 0;
+    for (unsigned int i = 0; i < RARE; i++)
+        present |= (unsigned int)(rare[i] != NULL) << i;
     first[0] = (unsigned char)present;
     first[1] = models;
     etv_tag_fields_add(fields, first, sizeof(first));
@@ -160,9 +159,9 @@ static void add_request(etv_tag_fields_t *fields, request_rec *r, const char *ho
     etv_tag_fields_add_string(fields, r->filename);
     if (host)
         etv_tag_fields_add_lower(fields, host);
-    for (unsigned int i = 0; i < OPTIONAL; i++) {
-        if (optional[i] && optional[i] != host)
-            etv_tag_fields_add_string(fields, optional[i]);
+    for (unsigned int i = 0; present & (HOST - 1) && i < RARE; i++) {
+        if (rare[i])
+            etv_tag_fields_add_string(fields, rare[i]);
     }
 }
 
@@ -194,7 +193,10 @@ static void compute(request_rec *r, etv_request_t *request, const etv_server_t *
 
     etv_tag_fields_init(&fields, r->pool);
     add_request(&fields, r, request->host, server, (unsigned char)n);
-    etv_tag_fields_add(&fields, snapshot->instance, snapshot->instance_len);
+    if (snapshot->instance_len == 16)
+        etv_tag_fields_add(&fields, snapshot->instance, 16);
+    else
+        etv_tag_fields_add(&fields, snapshot->instance, snapshot->instance_len);
     for (int i = 0; i < n; i++) {
         etv_tag_fields_add(&fields, models[i].name, models[i].name_len);
         if (models[i].token_len == sizeof(models[i].number)) /* a constant: copied in line */
