@@ -6,6 +6,7 @@
 #include <apr_strings.h>
 
 #include "etv_check.h"
+#include "table_fixture.h"
 
 #include "store/local.h"
 
@@ -15,17 +16,6 @@ static void no_log(void *baton, etv_log_level_e level, apr_status_t status, cons
     (void)level;
     (void)status;
     ck_abort_msg("%s", message);
-}
-
-static etv_table_t *make_table(int entries)
-{
-    etv_table_t *table;
-    void *memory = mmap(NULL, etv_table_bytes(entries), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    ck_assert_ptr_ne(memory, MAP_FAILED);
-    ck_assert_int_eq(etv_table_init(memory, entries, &table), APR_SUCCESS);
-    return table;
 }
 
 static etv_store_t *make_store(etv_table_t *table, const char *scope)
@@ -69,7 +59,7 @@ static apr_uint64_t bump(etv_store_t *store, const char *name)
 
 START_TEST(absent_until_created)
 {
-    etv_store_t *store = make_store(make_table(64), "a");
+    etv_store_t *store = make_store(etv_make_table(64), "a");
     etv_model_t first, again;
 
     ck_assert_int_eq(look(store, "m", 0).state, ETV_MODEL_ABSENT);
@@ -85,7 +75,7 @@ END_TEST
 
 START_TEST(bumps_never_repeat)
 {
-    etv_store_t *store = make_store(make_table(64), "a");
+    etv_store_t *store = make_store(etv_make_table(64), "a");
     apr_uint64_t last = 0;
 
     for (int i = 0; i < 1000; i++) {
@@ -100,7 +90,7 @@ END_TEST
 
 START_TEST(scopes_are_apart)
 {
-    etv_table_t *table = make_table(64);
+    etv_table_t *table = etv_make_table(64);
     etv_store_t *a = make_store(table, "a"), *b = make_store(table, "b");
 
     bump(a, "m");
@@ -111,7 +101,7 @@ END_TEST
 
 START_TEST(a_lost_entry_means_a_new_token)
 {
-    etv_store_t *store = make_store(make_table(16), "a");
+    etv_store_t *store = make_store(etv_make_table(16), "a");
     apr_uint64_t first = bump(store, "m");
     etv_model_t again;
 
@@ -143,7 +133,7 @@ static void *race(void *baton)
 START_TEST(created_once_by_many)
 {
     for (int round = 0; round < 50; round++) {
-        etv_store_t *store = make_store(make_table(16), "a");
+        etv_store_t *store = make_store(etv_make_table(16), "a");
         racer_t racers[8];
         pthread_t threads[8];
 

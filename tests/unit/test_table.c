@@ -9,20 +9,10 @@
 #include <unistd.h>
 
 #include "etv_check.h"
+#include "table_fixture.h"
 
 #include "store/settle.h"
 #include "store/table.h"
-
-static etv_table_t *make_table(int entries)
-{
-    etv_table_t *table;
-    void *memory = mmap(NULL, etv_table_bytes(entries), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    ck_assert_ptr_ne(memory, MAP_FAILED);
-    ck_assert_int_eq(etv_table_init(memory, entries, &table), APR_SUCCESS);
-    return table;
-}
 
 static void drop_table(etv_table_t *table)
 {
@@ -61,7 +51,7 @@ static void put(etv_table_t *table, etv_hash128_t key, apr_uint64_t value, apr_t
 
 START_TEST(finds_what_was_put)
 {
-    etv_table_t *table = make_table(64);
+    etv_table_t *table = etv_make_table(64);
     etv_table_entry_t entry;
 
     ck_assert_int_eq(etv_table_find(table, key_of(1), 0, &entry), 0);
@@ -81,7 +71,7 @@ END_TEST
 
 START_TEST(leaves_absent_what_is_not_wanted)
 {
-    etv_table_t *table = make_table(16);
+    etv_table_t *table = etv_make_table(16);
     etv_table_entry_t entry;
 
     ck_assert_int_eq(etv_table_update(table, key_of(1), 0, 0, leave, NULL, &entry), APR_NOTFOUND);
@@ -92,7 +82,7 @@ END_TEST
 
 START_TEST(holds_as_many_as_it_was_made_for)
 {
-    etv_table_t *table = make_table(1000);
+    etv_table_t *table = etv_make_table(1000);
     etv_table_entry_t entry;
     int lost = 0;
 
@@ -107,7 +97,7 @@ END_TEST
 
 START_TEST(what_is_used_outlives_what_is_not)
 {
-    etv_table_t *table = make_table(16);
+    etv_table_t *table = etv_make_table(16);
     etv_table_entry_t entry;
     int kept = 0;
 
@@ -128,7 +118,7 @@ END_TEST
 
 START_TEST(numbers_only_grow)
 {
-    etv_table_t *table = make_table(16);
+    etv_table_t *table = etv_make_table(16);
 
     ck_assert_uint_eq(etv_table_next_number(table, 100), 100);
     ck_assert_uint_eq(etv_table_next_number(table, 50), 101);
@@ -140,7 +130,7 @@ END_TEST
 
 START_TEST(tables_differ)
 {
-    etv_table_t *a = make_table(16), *b = make_table(16);
+    etv_table_t *a = etv_make_table(16), *b = etv_make_table(16);
 
     ck_assert_int_ne(memcmp(etv_table_instance(a), etv_table_instance(b), 16), 0);
     ck_assert_int_ne(memcmp(etv_table_secret(a), etv_table_secret(b), 16), 0);
@@ -161,7 +151,7 @@ static int die_while_deciding(void *baton, const etv_table_entry_t *current, etv
 
 START_TEST(survives_the_death_of_a_writer)
 {
-    etv_table_t *table = make_table(16);
+    etv_table_t *table = etv_make_table(16);
     etv_table_entry_t entry;
     int status;
     pid_t child;
@@ -195,7 +185,7 @@ static int sleep_while_deciding(void *baton, const etv_table_entry_t *current, e
 
 START_TEST(a_frozen_writer_blocks_nobody_for_long)
 {
-    etv_table_t *table = make_table(16);
+    etv_table_t *table = etv_make_table(16);
     etv_table_entry_t entry;
     apr_uint64_t value = 9;
     int fds[2];
@@ -261,7 +251,8 @@ static void *storm_writer(void *baton)
 
 START_TEST(readers_see_whole_entries_in_a_storm)
 {
-    storm_t storm = {.table = make_table(16)}; /* far too small: entries give way all the time */
+    storm_t storm = {.table =
+                         etv_make_table(16)}; /* far too small: entries give way all the time */
     pthread_t readers[2], writers[2];
 
     for (int i = 0; i < 2; i++) {
@@ -281,7 +272,7 @@ END_TEST
 
 START_TEST(settling_counts_from_first_sight)
 {
-    etv_table_t *table = make_table(64);
+    etv_table_t *table = etv_make_table(64);
     etv_hash128_t scope = etv_hash_name("a", 1), other = etv_hash_name("b", 1);
     etv_model_t model = {.name = "m", .name_len = 1, .hash = etv_hash_name("m", 1)};
 
