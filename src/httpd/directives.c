@@ -459,5 +459,5 @@ const command_rec etv_directives[] = {
                   "entries in the shared table"),
     AP_INIT_TAKE1("ETagVersionSecret", set_secret, NULL, RSRC_CONF,
                   "file:path or text of at least 16 bytes: the key for the tags"),
-    {NULL},
+    {.name = NULL},
 };
