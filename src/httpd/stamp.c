@@ -236,7 +236,7 @@ static apr_status_t final_filter(ap_filter_t *f, apr_bucket_brigade *bb)
         finish_early(r, request);
     } else {
         etv_policy_unify(r);
-        if (request && request->tagged) {
+        if (request && request->tagged && !request->early) {
             const char *reason = has_error(bb) ? "error" : stamp(r, request);
 
             etv_request_note(r, reason);
