@@ -103,7 +103,7 @@ int etv_accept_encoding_allows(const char *field, const char *coding, apr_size_t
     if (!field) {
         return 0;
     }
-    for (;;) {
+    for (int part = 0; part < ETV_CODINGS_MOST; part++) {
         const char *plus = memchr(coding, '+', (apr_size_t)(end - coding));
         const char *part_end = plus ? plus : end;
 
@@ -115,4 +115,5 @@ int etv_accept_encoding_allows(const char *field, const char *coding, apr_size_t
         }
         coding = plus + 1;
     }
+    return 0;
 }

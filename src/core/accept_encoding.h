@@ -5,6 +5,9 @@
 
 #include <apr.h>
 
+/** Codings that one response may have; more are never accepted, and never stand in a tag. */
+#define ETV_CODINGS_MOST 4
+
 /**
  * Whether a request accepts a content coding. Stricter than §12.5.3 in one point: an absent field
  * accepts none, because no server here would encode for such a client. `x-gzip` and `x-compress`

@@ -72,11 +72,10 @@ void etv_tag_fields_add_lower(etv_tag_fields_t *fields, const char *text)
     apr_size_t len = strlen(text);
     unsigned char *at, *end;
 
-    if (fields->size - fields->len < len + 16)
-        make_room(fields, len + 16);
     etv_tag_fields_add(fields, text, len);
+    make_room(fields, 8); /* the last step reaches beyond the text */
     end = fields->data + fields->len;
-    memset(end, 0, 8); /* there is room; the last step reaches beyond the text */
+    memset(end, 0, 8);
     for (at = end - len; at < end; at += 8) {
         apr_uint64_t bytes;
 

@@ -139,7 +139,11 @@ static const char *make_identity(cmd_parms *cmd, const char *word, etv_item_t *i
 {
     (void)cmd;
     (void)word;
-    return etv_identity_parse(item) ? NULL : "accepted are none, user, cookie:NAME and header:NAME";
+    if (!etv_identity_parse(item))
+        return "accepted are none, user, cookie:NAME and header:NAME";
+    if (item->kind == ETV_IDENTITY_NONE && item->sign)
+        return "it cannot be added or taken away; write none alone";
+    return NULL;
 }
 
 static const char *set_models(cmd_parms *cmd, void *dir_in, const char *words)

@@ -11,6 +11,7 @@
 #include "httpd/request.h"
 #include "httpd/stamp.h"
 
+#define CODED_MOST  4
 #define NOTE_CLIENT "etag-version-condition"
 
 int etv_early_remember(request_rec *r)
@@ -64,6 +65,7 @@ static int must_run(const request_rec *r)
 static int find_match(request_rec *r, etv_request_t *request, const char *list)
 {
     const char *cursor = list;
+    int coded = 0;
     etv_entity_tag_t tag;
     etv_entity_tag_own_t own;
 
@@ -76,6 +78,9 @@ static int find_match(request_rec *r, etv_request_t *request, const char *list)
         if (!etv_entity_tag_own(&tag, &own) ||
             !etv_tag_matches(&request->tag, own.letter, own.digest))
             continue;
+        /* An honest list has one of each coding; more would only cost time. */
+        if (own.coding && coded++ == CODED_MOST)
+            return 0;
         if (own.coding &&
             !etv_accept_encoding_allows(apr_table_get(r->headers_in, "Accept-Encoding"), own.coding,
                                         own.coding_len))
@@ -142,8 +147,10 @@ int etv_early_handler(request_rec *r)
 {
     etv_request_t *request = etv_request_get(r);
 
-    if (!request)
+    if (!request) {
+        etv_stamp_error_document(r);
         return DECLINED;
+    }
     if (request->tagged) {
         /* RFC 9110 §13.2.2 evaluates If-Match and If-Unmodified-Since first */
         if (request->if_none_match && !request->preconditions &&

@@ -66,3 +66,16 @@ void etv_headers_scan(const apr_table_t *table, etv_headers_t *headers)
         }
     }
 }
+
+static int add_line(void *fields, const char *key, const char *value)
+{
+    (void)key;
+    etv_tag_fields_add_string(fields, value);
+    return 1;
+}
+
+void etv_headers_add_lines(etv_tag_fields_t *fields, const apr_table_t *table, const char *name)
+{
+    apr_table_do(add_line, fields, table, name, NULL);
+    etv_tag_fields_add(fields, NULL, 0);
+}

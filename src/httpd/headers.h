@@ -5,6 +5,8 @@
 
 #include <apr_tables.h>
 
+#include "core/tag.h"
+
 /** Values that live as long as the table; NULL for absent fields. */
 typedef struct {
     const char *host;
@@ -19,5 +21,8 @@ typedef struct {
 
 /** Fill in all fields; what apr_table_get would find for each. */
 void etv_headers_scan(const apr_table_t *table, etv_headers_t *headers);
+
+/** Fold every line of a field into a tag, and an end; no line differs from an empty one. */
+void etv_headers_add_lines(etv_tag_fields_t *fields, const apr_table_t *table, const char *name);
 
 #endif

@@ -6,6 +6,7 @@
 #include <mod_ssl.h>
 
 #include "core/vary.h"
+#include "httpd/headers.h"
 
 #define NAME_OFFSET 7 /* behind "cookie:" and "header:" */
 
@@ -49,9 +50,8 @@ etv_identity_t etv_identity_of(apr_pool_t *p, const etv_list_t *list)
     etv_identity_t identity;
 
     identity.items = etv_list_resolve(p, list, &identity.n);
-    identity.none = 0;
-    for (int i = 0; i < identity.n; i++)
-        identity.none |= identity.items[i].kind == ETV_IDENTITY_NONE;
+    /* with names added to it, an inherited `none` is an empty list like any other */
+    identity.none = identity.n == 1 && identity.items[0].kind == ETV_IDENTITY_NONE;
     return identity;
 }
 
@@ -120,30 +120,62 @@ int etv_identity_covers_credentials(const etv_identity_t *identity, request_rec 
     return !r->user && !certificate(r);
 }
 
-/*
- * Every value of one cookie. Servers disagree on which of several with the same name counts, and
- * on whether a comma separates cookies that came in two header lines, so each place where the name
- * may begin is used, and the value reaches to the next semicolon.
- */
-static void add_cookie(etv_tag_fields_t *fields, const char *header, const char *name)
+static const char *skip_space(const char *text)
+{
+    while (apr_isspace(*text))
+        text++;
+    return text;
+}
+
+/* How often a cookie is in one line, and where its (last) value is. */
+static int count_cookie(const char *line, const char *name, const char **value)
 {
     size_t len = strlen(name);
+    int count = 0;
 
-    while (header && *header) {
-        while (apr_isspace(*header) || *header == ';' || *header == ',')
-            header++;
-        if (strncmp(header, name, len) == 0) {
-            const char *value = header + len;
+    while (*line) {
+        const char *behind;
 
-            while (apr_isspace(*value))
-                value++;
-            if (*value == '=') {
-                value++;
-                etv_tag_fields_add(fields, value, strcspn(value, ";"));
-            }
+        line += strspn(line, ";, \t");
+        behind = strncmp(line, name, len) == 0 ? skip_space(line + len) : "";
+        if (*behind == '=') {
+            *value = behind + 1;
+            count++;
         }
-        header += strcspn(header, ";,");
+        line += strcspn(line, ";,");
     }
+    return count;
+}
+
+typedef struct {
+    const char *name;
+    const char *value;
+    int count;
+} cookie_t;
+
+static int count_in_line(void *baton, const char *key, const char *line)
+{
+    cookie_t *cookie = baton;
+
+    (void)key;
+    cookie->count += count_cookie(line, cookie->name, &cookie->value);
+    return 1;
+}
+
+/*
+ * The value of one cookie, up to the semicolon. Servers disagree on which of several with the same
+ * name counts, and on whether a comma separates cookies (of two header lines, that is what joins
+ * them): where there is more than one candidate, all that the client sent is who it is.
+ */
+static void add_cookie(etv_tag_fields_t *fields, request_rec *r, const char *name)
+{
+    cookie_t cookie = {name, NULL, 0};
+
+    apr_table_do(count_in_line, &cookie, r->headers_in, "Cookie", NULL);
+    if (cookie.count > 1)
+        etv_headers_add_lines(fields, r->headers_in, "Cookie");
+    else if (cookie.count)
+        etv_tag_fields_add(fields, cookie.value, strcspn(cookie.value, ";"));
     etv_tag_fields_add(fields, NULL, 0);
 }
 
@@ -157,10 +189,9 @@ void etv_identity_add(const etv_identity_t *identity, request_rec *r, etv_tag_fi
             etv_tag_fields_add_string(fields, r->user);
             etv_tag_fields_add_string(fields, certificate(r));
         } else if (item->kind == ETV_IDENTITY_COOKIE) {
-            add_cookie(fields, apr_table_get(r->headers_in, "Cookie"), item->text + NAME_OFFSET);
+            add_cookie(fields, r, item->text + NAME_OFFSET);
         } else if (item->kind == ETV_IDENTITY_HEADER) {
-            etv_tag_fields_add_string(fields,
-                                      apr_table_get(r->headers_in, item->text + NAME_OFFSET));
+            etv_headers_add_lines(fields, r->headers_in, item->text + NAME_OFFSET);
         }
     }
     etv_tag_fields_add(fields, NULL, 0);

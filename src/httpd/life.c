@@ -8,6 +8,7 @@
 #include <ap_mpm.h>
 #include <http_core.h>
 #include <http_protocol.h>
+#include <apr_hash.h>
 #include <apr_shm.h>
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
@@ -103,11 +104,39 @@ static void warn_of_neighbours(server_rec *s)
                      "revalidations go to the backend (mod_cache_disk has no such fault)");
 }
 
-static void name_vhosts(server_rec *s)
+/* The name and the addresses of a virtual host. */
+static const char *full_name(apr_pool_t *p, const server_rec *s)
 {
-    for (; s; s = s->next) {
-        if (s->is_virtual)
-            etv_config_server(s)->vhost = s->server_hostname;
+    const char *name = s->server_hostname;
+
+    for (const server_addr_rec *addr = s->addrs; addr; addr = addr->next)
+        name = apr_psprintf(p, "%s %s:%d", name, addr->virthost, (int)addr->host_port);
+    return name;
+}
+
+/*
+ * What tells virtual hosts apart in tags. The name is the same on all hosts of a fleet, so it is
+ * enough where only one has it; the addresses come in where several share a name.
+ */
+static void name_vhosts(apr_pool_t *p, apr_pool_t *ptemp, server_rec *main_server)
+{
+    apr_hash_t *names = apr_hash_make(ptemp);
+    server_rec *s;
+
+    for (s = main_server; s; s = s->next) {
+        if (s->is_virtual && s->server_hostname) {
+            const char *many = apr_hash_get(names, s->server_hostname, APR_HASH_KEY_STRING);
+
+            apr_hash_set(names, s->server_hostname, APR_HASH_KEY_STRING, many ? "many" : "");
+        }
+    }
+    for (s = main_server; s; s = s->next) {
+        const char *many;
+
+        if (!s->is_virtual || !s->server_hostname)
+            continue;
+        many = apr_hash_get(names, s->server_hostname, APR_HASH_KEY_STRING);
+        etv_config_server(s)->vhost = many && *many ? full_name(p, s) : s->server_hostname;
     }
 }
 
@@ -141,9 +170,7 @@ int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, ser
 {
     apr_status_t rv;
 
-    (void)p;
     (void)plog;
-    (void)ptemp;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
         return OK; /* the first of two readings at start */
     rv = open_table(s);
@@ -155,7 +182,7 @@ int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, ser
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     warn_of_neighbours(s);
-    name_vhosts(s);
+    name_vhosts(p, ptemp, s);
     etv_identity_init();
     return OK;
 }

@@ -3,6 +3,8 @@
 
 #include <apr_strings.h>
 
+#define JOINED_MOST 512
+
 static const char *mixing(cmd_parms *cmd, const char *word)
 {
     return apr_psprintf(cmd->pool,
@@ -17,14 +19,10 @@ static int is_none(const char *word)
     return ap_cstr_casecmp(word, "none") == 0;
 }
 
-static const char *add_none(cmd_parms *cmd, etv_list_t *list, int words)
+static const char *none_alone(cmd_parms *cmd)
 {
-    if (words > 1 || list->items)
-        return apr_psprintf(cmd->pool, "%s: \"none\" stands alone, without other names",
-                            cmd->cmd->name);
-    list->items = apr_array_make(cmd->pool, 1, sizeof(etv_item_t));
-    list->replaces = 1;
-    return NULL;
+    return apr_psprintf(cmd->pool, "%s: \"none\" stands alone, without other names",
+                        cmd->cmd->name);
 }
 
 /* Where a name is among the items, -1 when it is not. */
@@ -43,71 +41,76 @@ static const etv_item_t *elements(const apr_array_header_t *items)
     return (const etv_item_t *)(const void *)items->elts;
 }
 
-static const char *add_word(cmd_parms *cmd, etv_list_t *list, apr_array_header_t *items,
-                            const char *word, etv_list_item_fn *make)
+static const char *add_word(cmd_parms *cmd, etv_list_t *list, const char *word,
+                            etv_list_item_fn *make)
 {
     etv_item_t item;
     const char *wrong;
-    int first = items->nelts == 0 && !list->items;
 
     memset(&item, 0, sizeof(item));
     if (*word == '+' || *word == '-')
         item.sign = *word++;
-    if (!first && list->replaces != (item.sign == 0))
+    if (list->items->nelts && list->replaces != (item.sign == 0))
         return mixing(cmd, item.sign ? word - 1 : word);
     if (!*word)
         return apr_psprintf(cmd->pool, "%s: a name must follow the sign \"%c\"", cmd->cmd->name,
                             item.sign);
-    item.text = apr_pstrdup(cmd->pool, word);
+    if (list->items->nelts == ETV_LIST_MOST)
+        return apr_psprintf(cmd->pool, "%s: \"%s\": at most %d names are accepted", cmd->cmd->name,
+                            word, ETV_LIST_MOST);
+    item.text = word;
     item.len = strlen(word);
     wrong = make(cmd, item.text, &item);
     if (wrong)
         return apr_psprintf(cmd->pool, "%s: \"%s\": %s", cmd->cmd->name, word, wrong);
     list->replaces = item.sign == 0;
     list->edits |= item.sign != 0;
-    if (item.sign || position(elements(items), items->nelts, &item) < 0)
-        APR_ARRAY_PUSH(items, etv_item_t) = item;
+    if (item.sign || position(elements(list->items), list->items->nelts, &item) < 0)
+        APR_ARRAY_PUSH(list->items, etv_item_t) = item;
     return NULL;
 }
 
+/* For the usual list, which is short; others are joined when they are needed. */
 static const char *join(apr_pool_t *p, const etv_list_t *list)
 {
     const etv_item_t *items = elements(list->items);
     const char *text = "";
+    apr_size_t len = 0;
 
     for (int i = 0; i < list->items->nelts; i++) {
-        if (items[i].sign || items[i].expr)
+        len += items[i].len;
+        if (items[i].sign || items[i].expr || len > JOINED_MOST)
             return NULL;
-        text = apr_pstrcat(p, text, i ? " " : "", items[i].text, NULL);
     }
+    for (int i = 0; i < list->items->nelts; i++)
+        text = apr_pstrcat(p, text, i ? " " : "", items[i].text, NULL);
     return text;
 }
 
 const char *etv_list_add(cmd_parms *cmd, etv_list_t *list, const char *words,
                          etv_list_item_fn *make, int none_is_item)
 {
-    apr_array_header_t *all = apr_array_make(cmd->temp_pool, 4, sizeof(const char *));
-    apr_array_header_t *items;
-    const char *wrong;
+    const char *word = ap_getword_conf(cmd->pool, &words), *wrong;
+    int first = !list->items;
 
-    while (*words)
-        APR_ARRAY_PUSH(all, const char *) = ap_getword_conf(cmd->temp_pool, &words);
-    if (!all->nelts || !*APR_ARRAY_IDX(all, 0, const char *))
+    if (!*word)
         return apr_psprintf(cmd->pool, "%s takes at least one name, or none", cmd->cmd->name);
-    if (list->items && list->items->nelts == 0)
-        return apr_psprintf(cmd->pool, "%s: \"none\" stands alone, without other names",
-                            cmd->cmd->name);
-    items = list->items ? apr_array_copy(cmd->pool, list->items)
-                        : apr_array_make(cmd->pool, all->nelts, sizeof(etv_item_t));
-    for (int i = 0; i < all->nelts; i++) {
-        const char *word = APR_ARRAY_IDX(all, i, const char *);
-
+    if (first)
+        list->items = apr_array_make(cmd->pool, 4, sizeof(etv_item_t));
+    if (!none_is_item && is_none(word) && first && !*words) {
+        list->replaces = 1;
+        return NULL;
+    }
+    if (!first && !list->items->nelts)
+        return none_alone(cmd);
+    for (;; word = ap_getword_conf(cmd->pool, &words)) {
         if (!none_is_item && is_none(word))
-            return add_none(cmd, list, all->nelts);
-        wrong = add_word(cmd, list, items, word, make);
+            return none_alone(cmd);
+        wrong = add_word(cmd, list, word, make);
         if (wrong)
             return wrong;
-        list->items = items;
+        if (!*words)
+            break;
     }
     list->joined = join(cmd->pool, list);
     return NULL;

@@ -13,6 +13,9 @@
 
 #include "core/hash.h"
 
+/** Most names in the lines of one section: what is read may come from a customer. */
+#define ETV_LIST_MOST 128
+
 /** One member. What the fields mean beyond `text` is the directive's business. */
 typedef struct {
     const char *text;           /**< as written, without the sign */
@@ -27,11 +30,11 @@ typedef struct {
 
 /** A list as far as one section, or several merged ones, say. */
 typedef struct {
-    const apr_array_header_t *items; /**< of etv_item_t; NULL: nothing was said */
-    int replaces;                    /**< 1: the inherited list is of no interest */
-    int edits;                       /**< 1: some items have a sign */
-    const char *joined;              /**< the texts, separated by spaces; NULL when that is not what
-                                          the list comes to: there are edits or expressions */
+    apr_array_header_t *items; /**< of etv_item_t; NULL: nothing was said */
+    int replaces;              /**< 1: the inherited list is of no interest */
+    int edits;                 /**< 1: some items have a sign */
+    const char *joined;        /**< the texts, separated by spaces; NULL when that is not what
+                                    the list comes to: there are edits or expressions */
 } etv_list_t;
 
 /**

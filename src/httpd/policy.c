@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "httpd/policy.h"
 
+#include <apr_date.h>
 #include <apr_strings.h>
 
 #include "core/cache_control.h"
@@ -54,15 +55,42 @@ static const char *allowed_directives(request_rec *r, const etv_request_t *reque
     return etv_cache_control_without(r->pool, directives, shared);
 }
 
+/*
+ * A lifetime that the response gives by Expires alone, as the max-age that says the same (RFC 9111
+ * §5.3: max-age would override it, and a date that is none is in the past).
+ */
+static const char *with_expires(request_rec *r, const char *field)
+{
+    const char *expires = etv_policy_field(r, "Expires"), *date;
+    apr_time_t until, from;
+    apr_int64_t seconds = 0;
+
+    if (!expires || etv_cache_control_has(field, "max-age") ||
+        etv_cache_control_has(field, "s-maxage"))
+        return field;
+    until = apr_date_parse_http(expires);
+    date = etv_policy_field(r, "Date");
+    from = date ? apr_date_parse_http(date) : APR_DATE_BAD;
+    if (from == APR_DATE_BAD)
+        from = r->request_time;
+    if (until != APR_DATE_BAD && until > from)
+        seconds = apr_time_sec(until - from);
+    return apr_psprintf(r->pool, "%s%smax-age=%" APR_INT64_T_FMT, field ? field : "",
+                        field ? ", " : "", seconds);
+}
+
 static const char *with_policy(request_rec *r, const etv_policy_t *policy, const char *directives,
                                const char *field)
 {
     if (!directives)
         return field;
-    if (policy->mode == ETV_POLICY_SET || (policy->mode == ETV_POLICY_IFUNSET && !field))
+    if (policy->mode == ETV_POLICY_SET)
         return directives;
     if (policy->mode == ETV_POLICY_IFUNSET)
-        return field;
+        return field || etv_policy_field(r, "Expires") ? field : directives;
+    if (etv_cache_control_has(directives, "max-age") ||
+        etv_cache_control_has(directives, "s-maxage"))
+        field = with_expires(r, field);
     return etv_cache_control_merge(r->pool, field, directives);
 }
 
@@ -95,7 +123,7 @@ static void apply_vary(request_rec *r, const etv_request_t *request)
 
 void etv_policy_apply(request_rec *r, const etv_dir_t *dir, const etv_request_t *request)
 {
-    if (r->method_number != M_GET) {
+    if (!etv_request_is_get(r)) {
         apply_cache_control(r, dir->policy_unsafe, NULL);
         return;
     }

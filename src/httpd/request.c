@@ -36,6 +36,30 @@ etv_request_t *etv_request_peek(const request_rec *r)
     return ap_get_module_config(r->request_config, &etag_version_module);
 }
 
+/* An internal redirect renames what was set for the request before it. */
+int etv_request_is_switched_off(const request_rec *r)
+{
+    for (; r; r = r->prev) {
+        if (apr_table_get(r->subprocess_env, SWITCH))
+            return 1;
+    }
+    return 0;
+}
+
+/*
+ * Local redirects of CGI and ErrorDocuments turn any method into GET; the request line still tells
+ * what the client asked for.
+ */
+int etv_request_is_get(const request_rec *r)
+{
+    const char *line = r->the_request;
+
+    if (r->method_number != M_GET) /* httpd's M_GET is GET and HEAD */
+        return 0;
+    return !line || (line[0] == 'G' && line[1] == 'E' && line[2] == 'T' && line[3] == ' ') ||
+           strncmp(line, "HEAD ", 5) == 0;
+}
+
 const char *etv_request_vary(const etv_request_t *request, apr_pool_t *p)
 {
     return etv_identity_vary(&request->identity, p, request->vary);
@@ -179,7 +203,7 @@ static void add_varied(etv_tag_fields_t *fields, request_rec *r, const char *var
             ap_cstr_casecmp(header, "Cookie") == 0 || ap_cstr_casecmp(header, "Authorization") == 0)
             continue;
         etv_tag_fields_add_string(fields, header);
-        etv_tag_fields_add_string(fields, apr_table_get(r->headers_in, header));
+        etv_headers_add_lines(fields, r->headers_in, header);
     }
     etv_tag_fields_add(fields, NULL, 0);
 }
@@ -276,7 +300,7 @@ static etv_request_t *make(request_rec *r, const etv_dir_t *dir)
     request->filename = r->filename;
     request->per_dir = r->per_dir_config;
     ap_set_module_config(r->request_config, &etag_version_module, request);
-    if (r->method_number != M_GET) { /* httpd's M_GET is GET and HEAD */
+    if (!etv_request_is_get(r)) {
         etv_request_note(r, "unsafe");
         return request;
     }
@@ -303,7 +327,7 @@ etv_request_t *etv_request_get(request_rec *r)
     request = etv_request_peek(r);
     if (request && request->filename == r->filename && request->per_dir == r->per_dir_config)
         return request;
-    if (apr_table_get(r->subprocess_env, SWITCH)) {
+    if (etv_request_is_switched_off(r)) {
         etv_request_note(r, "bypass");
         return NULL;
     }

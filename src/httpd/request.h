@@ -51,6 +51,12 @@ etv_request_t *etv_request_get(request_rec *r);
 /** What was made before, without making anything. */
 etv_request_t *etv_request_peek(const request_rec *r);
 
+/** Whether the client asked with GET or HEAD. */
+int etv_request_is_get(const request_rec *r);
+
+/** Whether the environment variable `no-etag-version` is set, here or before a redirect. */
+int etv_request_is_switched_off(const request_rec *r);
+
 /** Say why, in the note. @param reason  a constant */
 void etv_request_note(request_rec *r, const char *reason);
 

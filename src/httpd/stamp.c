@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "httpd/stamp.h"
 
+#include <http_connection.h>
 #include <http_protocol.h>
 #include <util_filter.h>
 #include <apr_atomic.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 
+#include "core/accept_encoding.h"
 #include "core/cache_control.h"
 #include "core/vary.h"
 #include "httpd/configured.h"
@@ -84,13 +86,14 @@ static int codings(request_rec *r, char coding[CODING_MOST + 1])
 {
     const char *from = etv_policy_field(r, "Content-Encoding"), *name;
     apr_size_t len, at = 0;
+    int count = 0;
 
     if (!from)
         from = r->content_encoding;
     while (etv_vary_next(&from, &name, &len)) {
         if (len == 8 && ap_cstr_casecmpn(name, "identity", 8) == 0)
             continue;
-        if (at + 1 + len > CODING_MOST)
+        if (at + 1 + len > CODING_MOST || count++ == ETV_CODINGS_MOST)
             return 0;
         if (at)
             coding[at++] = '+';
@@ -199,13 +202,31 @@ static char letter_for(request_rec *r, const etv_request_t *request, const etv_f
                : 'u';
 }
 
+/*
+ * What httpd itself varied on before the handler (mod_rewrite and <If> say so in Vary) is lost when
+ * a handler replaces the headers, as mod_proxy does. It still decided what this response is.
+ */
+static void restore_vary(request_rec *r, const etv_request_t *request)
+{
+    const char *out = apr_table_getm(r->pool, request->headers_before, "Vary");
+    const char *err = apr_table_getm(r->pool, request->err_headers_before, "Vary");
+    const char *before = out || err ? etv_vary_union(r->pool, err, out) : NULL;
+
+    if (before)
+        etv_policy_set_field(r, "Vary",
+                             etv_vary_union(r->pool, etv_policy_field(r, "Vary"), before));
+}
+
 static const char *stamp(request_rec *r, etv_request_t *request)
 {
-    etv_freshness_t final = etv_policy_freshness(r);
+    etv_freshness_t final;
     char coding[CODING_MOST + 1];
-    const char *reason = judge(r, request, &final);
+    const char *reason;
     char letter;
 
+    restore_vary(r, request);
+    final = etv_policy_freshness(r);
+    reason = judge(r, request, &final);
     if (reason)
         return reason;
     if (!codings(r, coding))
@@ -217,14 +238,22 @@ static const char *stamp(request_rec *r, etv_request_t *request)
     return request->conditional ? "changed" : "fresh";
 }
 
-static int has_error(apr_bucket_brigade *bb)
+/*
+ * What the body itself says against a tag: NULL, or the reason. To HTTP/1.0 a body without length
+ * ends where the connection does (RFC 9112 §6.3), so a truncated one looks whole, and only a body
+ * that is all here is known to be.
+ */
+static const char *judge_body(request_rec *r, apr_bucket_brigade *bb)
 {
     for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb);
          b = APR_BUCKET_NEXT(b)) {
-        if (AP_BUCKET_IS_ERROR(b))
-            return 1;
+        if (AP_BUCKET_IS_ERROR(b) || AP_BUCKET_IS_EOC(b))
+            return "error";
     }
-    return 0;
+    if (r->proto_num < HTTP_VERSION(1, 1) && !etv_policy_field(r, "Content-Length") &&
+        (APR_BRIGADE_EMPTY(bb) || !APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(bb))))
+        return "stream";
+    return NULL;
 }
 
 static apr_status_t final_filter(ap_filter_t *f, apr_bucket_brigade *bb)
@@ -237,8 +266,10 @@ static apr_status_t final_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     } else {
         etv_policy_unify(r);
         if (request && request->tagged && !request->early) {
-            const char *reason = has_error(bb) ? "error" : stamp(r, request);
+            const char *reason = judge_body(r, bb);
 
+            if (!reason)
+                reason = stamp(r, request);
             etv_request_note(r, reason);
             ap_log_rerror(APLOG_MARK, APLOG_TRACE1, 0, r, "version tag: %s", reason);
         }
@@ -284,11 +315,22 @@ void etv_stamp_early(request_rec *r, const etv_request_t *request)
         apr_table_addn(r->headers_out, "Vary", "Accept-Encoding");
 }
 
-void etv_stamp_insert_error(request_rec *r)
+static int wants_unsafe_policy(const request_rec *r)
 {
     const etv_dir_t *dir = etv_config_dir(r);
 
-    if (etv_config_is_on(dir) && dir->policy_unsafe && r->method_number != M_GET && !r->main &&
-        !apr_table_get(r->subprocess_env, "no-etag-version"))
+    return etv_config_is_on(dir) && dir->policy_unsafe && !r->main && !etv_request_is_get(r) &&
+           !etv_request_is_switched_off(r);
+}
+
+void etv_stamp_error_document(request_rec *r)
+{
+    if (r->status != HTTP_OK && wants_unsafe_policy(r))
+        etv_stamp_response(r);
+}
+
+void etv_stamp_insert_error(request_rec *r)
+{
+    if (wants_unsafe_policy(r))
         ap_add_output_filter_handle(policy_handle, NULL, r, r->connection);
 }

@@ -18,6 +18,9 @@ void etv_stamp_response(request_rec *r);
  */
 void etv_stamp_early(request_rec *r, const etv_request_t *request);
 
+/** The policy for unsafe methods also covers the ErrorDocument that answers one. */
+void etv_stamp_error_document(request_rec *r);
+
 /** insert_error_filter hook: the policy for unsafe methods covers httpd's own errors, too. */
 void etv_stamp_insert_error(request_rec *r);
 

@@ -41,7 +41,8 @@ typedef struct etv_redis_conn_t {
     int reused;                    /**< 1: not made for the request that holds it */
 
     /* The store's: what this connection last read of the server. */
-    apr_time_t identity_read_us; /**< 0: never */
+    apr_time_t server_read_us; /**< when run id and secret were read; 0: never */
+    apr_size_t run_id_len;     /**< of the first part of `identity` */
     apr_size_t identity_len;
     apr_size_t epoch_len; /**< 0: secret and epoch were never read */
     unsigned char identity[192];

@@ -4,8 +4,8 @@
 #include "store/boottime.h"
 #include "store/redis_txn.h"
 
-/** A connection's reading of the server's identity, and of the secret, is repeated after this. */
-#define IDENTITY_AGE_MOST_US 500000
+/** A connection's reading of the run id and of the secret is repeated after this. */
+#define SERVER_AGE_MOST_US 500000
 /** Rounds of reading and creating, when others delete at the same time. */
 #define ROUNDS_MOST 4
 
@@ -33,15 +33,22 @@ static int take_field(const char *info, const char *name, etv_redis_conn_t *c)
 
 /**
  * The run id tells restarts apart, the replication id promotions: a primary that was demoted and
- * promoted again in one life has lost writes under the same run id.
+ * promoted again in one life has lost writes under the same run id, and a connection that nobody
+ * used in between did not notice. So the replication id is read with the versions every time.
  */
 static int take_identity(etv_redis_t *r, etv_redis_conn_t *c, const etv_redis_answer_t *answer,
                          apr_time_t now)
 {
-    c->identity_len = 0;
-    c->identity_read_us = now;
-    if (take_field(answer->server->str, "\nrun_id:", c) &&
-        take_field(answer->replication->str, "\nmaster_replid:", c)) {
+    if (answer->server) {
+        c->identity_len = 0;
+        c->server_read_us = now;
+        if (!take_field(answer->server->str, "\nrun_id:", c)) {
+            c->identity_len = 0;
+        }
+        c->run_id_len = c->identity_len;
+    }
+    c->identity_len = c->run_id_len;
+    if (c->run_id_len && take_field(answer->replication->str, "\nmaster_replid:", c)) {
         return 1;
     }
     etv_redis_say(&r->log, ETV_REDIS_SAYS_IDENTITY, ETV_LOG_ERR, APR_EGENERAL,
@@ -188,7 +195,7 @@ static round_e lookup_round(lookup_t *l)
                                       &l->answer, &l->give)) {
         return ROUND_FAILED;
     }
-    if (l->ask.identity && !take_identity(l->r, l->c, &l->answer, etv_boottime_us())) {
+    if (!take_identity(l->r, l->c, &l->answer, etv_boottime_us())) {
         l->give = ETV_GIVE_DROP;
         return ROUND_FAILED;
     }
@@ -231,14 +238,14 @@ static void keep_results(const lookup_t *l, apr_pool_t *p, etv_snapshot_t *snaps
 /** Read on a connection that was taken. @return 1 when all is known; l->give is set in any case */
 static int lookup_on(lookup_t *l, apr_time_t now)
 {
-    apr_interval_time_t age = now - l->c->identity_read_us;
+    apr_interval_time_t age = now - l->c->server_read_us;
 
     memset(&l->ask, 0, sizeof(l->ask));
     l->ask.models = l->models;
     l->ask.n = l->n;
-    l->ask.identity = !l->c->identity_read_us || age >= IDENTITY_AGE_MOST_US;
-    /* With the identity, so that hosts agree again soon after somebody deleted the secret alone. */
-    l->ask.secret = l->r->config.keep_secret && (l->ask.identity || !l->c->epoch_len);
+    l->ask.server = !l->c->server_read_us || age >= SERVER_AGE_MOST_US;
+    /* With the run id, so that hosts agree again soon after somebody deleted the secret alone. */
+    l->ask.secret = l->r->config.keep_secret && (l->ask.server || !l->c->epoch_len);
     l->first = 1;
     for (int round = 0; round < ROUNDS_MOST; round++) {
         round_e state = lookup_round(l);

@@ -10,7 +10,9 @@
 
 #define MULTI "*1\r\n$5\r\nMULTI\r\n"
 #define CLOSE "*1\r\n$4\r\nROLE\r\n*1\r\n$4\r\nEXEC\r\n"
-#define INFO  "*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n*2\r\n$4\r\nINFO\r\n$11\r\nreplication\r\n"
+
+#define INFO_SERVER      "*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n"
+#define INFO_REPLICATION "*2\r\n$4\r\nINFO\r\n$11\r\nreplication\r\n"
 
 apr_uint64_t etv_redis_token(void)
 {
@@ -105,7 +107,7 @@ static apr_size_t creations(const etv_redis_ask_t *ask)
 /** Commands between MULTI and EXEC. */
 static apr_size_t queued(const etv_redis_ask_t *ask)
 {
-    return creations(ask) + 1 + (ask->identity ? 2 : 0) + 1;
+    return creations(ask) + 1 + (ask->server ? 1 : 0) + 1 + 1;
 }
 
 apr_size_t etv_redis_ask_write(const etv_redis_t *r, const etv_redis_ask_t *ask,
@@ -124,9 +126,10 @@ apr_size_t etv_redis_ask_write(const etv_redis_t *r, const etv_redis_ask_t *ask,
     for (int i = 0; i < ask->n; i++) {
         write_key(r, ask->models[i].name, ask->models[i].name_len, out);
     }
-    if (ask->identity) {
-        RAW(out, INFO);
+    if (ask->server) {
+        RAW(out, INFO_SERVER);
     }
+    RAW(out, INFO_REPLICATION);
     RAW(out, CLOSE);
     return queued(ask) + 2;
 }
@@ -227,13 +230,11 @@ int etv_redis_ask_read(const etv_redis_ask_t *ask, etv_resp_t *const *replies,
     answer->epoch = mget->element[0];
     answer->secret = ask->secret ? mget->element[1] : NULL;
     answer->models = mget->element + first;
-    if (ask->identity) {
-        answer->server = exec->element[at + 1];
-        answer->replication = exec->element[at + 2];
-        if (answer->server->type != ETV_RESP_STRING ||
-            answer->replication->type != ETV_RESP_STRING) {
-            return 0;
-        }
+    answer->server = ask->server ? exec->element[at + 1] : NULL;
+    answer->replication = exec->element[n - 2];
+    if ((answer->server && answer->server->type != ETV_RESP_STRING) ||
+        answer->replication->type != ETV_RESP_STRING) {
+        return 0;
     }
     return read_role(exec->element[n - 1], answer);
 }

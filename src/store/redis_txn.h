@@ -19,7 +19,7 @@ typedef struct {
     int create_epoch;
     int secret; /**< read the secret too; create it first when the epoch is created or expected */
     int create_secret;
-    int identity; /**< read run id and replication id too */
+    int server; /**< read the run id too */
 } etv_redis_ask_t;
 
 /** Replies of a transaction; they live in the connection until its next exchange. */
@@ -33,7 +33,7 @@ typedef struct {
     const etv_resp_t *secret;      /**< NULL unless asked for */
     etv_resp_t *const *models;     /**< n of them */
     const etv_resp_t *server;      /**< INFO server; NULL unless asked for */
-    const etv_resp_t *replication; /**< INFO replication; NULL unless asked for */
+    const etv_resp_t *replication; /**< INFO replication */
 } etv_redis_answer_t;
 
 /** Write the transaction. @return the number of replies; 0 when there is no randomness */

@@ -217,6 +217,28 @@ START_TEST(long_host_after_long_fields)
 }
 END_TEST
 
+START_TEST(lower_case_at_every_place)
+{
+    char text[280];
+
+    for (size_t len = 0; len < sizeof(text); len++) { /* short and long prefixes */
+        memset(text, 'A', len);
+        text[len] = '\0';
+        for (size_t before = 700; before < 1100; before++) { /* over the end of the stack's room */
+            etv_tag_fields_t fields;
+            static const unsigned char filler[1100];
+
+            etv_tag_fields_init(&fields, pool);
+            etv_tag_fields_add(&fields, filler, before);
+            etv_tag_fields_add_lower(&fields, text);
+            ck_assert_uint_le(fields.len, fields.size);
+            ck_assert(len == 0 || fields.data[fields.len - 1] == 'a');
+        }
+        apr_pool_clear(pool);
+    }
+}
+END_TEST
+
 START_TEST(a_whole_list_of_one)
 {
     etv_tag_fields_t fields;
@@ -247,5 +269,5 @@ int main(void)
                                  long_fields_are_taken_whole, letters_and_keys_give_other_digests,
                                  text_and_match_agree, the_memo_changes_nothing,
                                  lower_case_is_that_of_ascii, long_host_after_long_fields,
-                                 a_whole_list_of_one, NULL});
+                                 a_whole_list_of_one, lower_case_at_every_place, NULL});
 }
