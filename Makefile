@@ -113,31 +113,37 @@ libs: $(CORE_LIB) $(STORE_LIB)
 unit-programs: $(UNIT_BIN)
 replay-programs: $(REPLAY_BIN)
 
-# --- for people: these install what is missing first, and compile in a second make --------------
+# --- for people: these install what is missing first, and compile in a second make ---------------
 
 deps-%:
 	@scripts/deps.sh $*
 
-demo: deps-build deps-demo
+demo:
+	@scripts/deps.sh build demo
 	@$(MAKE) --no-print-directory all demo-module
 	@BUILD=$(BUILD) $(PYTHON) scripts/demo.py
 
-check: deps-build deps-check
+check:
+	@scripts/deps.sh build check
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) scripts/check.sh short
 
-check-long: deps-build deps-check deps-long
+check-long:
+	@scripts/deps.sh build check long
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) scripts/check.sh long
 
 # Instructions per request and requests per second: tests/bench.
-bench: deps-build deps-bench
+bench:
+	@scripts/deps.sh build bench
 	@$(MAKE) --no-print-directory all bench-module
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/cost.py
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/speed.py
 
-fuzz: deps-build deps-fuzz
+fuzz:
+	@scripts/deps.sh build fuzz
 	@BUILD=$(BUILD) scripts/fuzz.sh
 
-format: deps-format
+format:
+	@scripts/deps.sh format
 	@scripts/format.sh $(ALL_C)
 
 format-check:

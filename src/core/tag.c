@@ -73,7 +73,8 @@ void etv_tag_fields_add_lower(etv_tag_fields_t *fields, const char *text)
     unsigned char *at, *end;
 
     etv_tag_fields_add(fields, text, len);
-    make_room(fields, 8); /* the last step reaches beyond the text */
+    if (fields->size - fields->len < 8) /* the last step reaches beyond the text */
+        make_room(fields, 8);
     end = fields->data + fields->len;
     memset(end, 0, 8);
     for (at = end - len; at < end; at += 8) {
