@@ -114,6 +114,16 @@ static const char *full_name(apr_pool_t *p, const server_rec *s)
     return name;
 }
 
+/* httpd gives a virtual host without directives of this module the main server's configuration. */
+static void own_config(apr_pool_t *p, const server_rec *s, const server_rec *main_server)
+{
+    const etv_server_t *shared = etv_config_server(main_server);
+
+    if (etv_config_server(s) == shared)
+        ap_set_module_config(s->module_config, &etag_version_module,
+                             apr_pmemdup(p, shared, sizeof(*shared)));
+}
+
 /*
  * What tells virtual hosts apart in tags. The name is the same on all hosts of a fleet, so it is
  * enough where only one has it; the addresses come in where several share a name.
@@ -135,6 +145,7 @@ static void name_vhosts(apr_pool_t *p, apr_pool_t *ptemp, server_rec *main_serve
 
         if (!s->is_virtual || !s->server_hostname)
             continue;
+        own_config(p, s, main_server);
         many = apr_hash_get(names, s->server_hostname, APR_HASH_KEY_STRING);
         etv_config_server(s)->vhost = many && *many ? full_name(p, s) : s->server_hostname;
     }
