@@ -33,6 +33,8 @@
  * - one side's s-maxage is at most the other's max-age, if that has no s-maxage of its own;
  * - must-understand makes caches ignore a no-store beside it (RFC 9111 §5.2.2.3), so it goes when a
  *   side has no-store without it.
+ * And stale-while-revalidate and stale-if-error (RFC 5861), which let caches serve what is stale,
+ * need the word of each side that says max-age, s-maxage, no-cache, no-store or must-revalidate.
  *
  * A value with more than ETV_CACHE_CONTROL_MOST directives that are unknown or have lists (with
  * repetitions), or a union with more (without), gives "no-store": a backend writes these values.

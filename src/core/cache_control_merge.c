@@ -120,12 +120,26 @@ static apr_int64_t merged_life(const merge_t *m, etv_cache_directive_kind_e kind
     return smaller(life[0], life[1]);
 }
 
+/* Whether a side said how long it may be used, and had nothing to say about using it stale. */
+static int refuses_stale(const merge_t *m, int side, etv_cache_directive_kind_e kind)
+{
+    const int *has = m->side_has[side];
+
+    return !has[kind] &&
+           (has[ETV_CACHE_MAX_AGE] || has[ETV_CACHE_S_MAXAGE] || has[ETV_CACHE_NO_CACHE] ||
+            has[ETV_CACHE_NO_STORE] || has[ETV_CACHE_MUST_REVALIDATE]);
+}
+
 /* Whether a directive of this kind gives way to a stricter one. */
 static int gives_way(const merge_t *m, etv_cache_directive_kind_e kind)
 {
     switch (kind) {
     case ETV_CACHE_PUBLIC:
         return m->first[ETV_CACHE_PRIVATE] != 0;
+    case ETV_CACHE_STALE_WHILE_REVALIDATE:
+    case ETV_CACHE_STALE_IF_ERROR:
+        /* RFC 5861: both let a cache serve what one side's lifetime calls stale. */
+        return refuses_stale(m, 0, kind) || refuses_stale(m, 1, kind);
     case ETV_CACHE_IMMUTABLE:
         /* RFC 8246 §2: immutable speaks of the time while fresh, and there is none. */
         return m->first[ETV_CACHE_MAX_AGE] && merged_life(m, ETV_CACHE_MAX_AGE) == 0;

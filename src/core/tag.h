@@ -30,8 +30,9 @@ void etv_tag_fields_init(etv_tag_fields_t *fields, apr_pool_t *pool);
 /** As etv_tag_fields_add, for fields that are long or do not fit. */
 void etv_tag_fields_add_long(etv_tag_fields_t *fields, const void *data, apr_size_t len);
 
-#define ETV_TAG_FIELD_SHORT 254 /**< a field of as many bytes has a length of more than one byte   \
-                                 */
+#define ETV_TAG_FIELD_SHORT                                                                        \
+    254 /**< a field of as many bytes has a length of more than one byte                           \
+         */
 
 /**
  * Add one field. NULL data is told apart from the empty field. Each field is prefixed with its

@@ -50,8 +50,9 @@ etv_identity_t etv_identity_of(apr_pool_t *p, const etv_list_t *list)
     etv_identity_t identity;
 
     identity.items = etv_list_resolve(p, list, &identity.n);
-    /* with names added to it, an inherited `none` is an empty list like any other */
     identity.none = identity.n == 1 && identity.items[0].kind == ETV_IDENTITY_NONE;
+    if (identity.none && list->edits) /* an inherited `none` that was edited is an empty list */
+        identity.none = identity.n = 0;
     return identity;
 }
 
@@ -127,52 +128,48 @@ static const char *skip_space(const char *text)
     return text;
 }
 
-/* How often a cookie is in one line, and where its (last) value is. */
-static int count_cookie(const char *line, const char *name, const char **value)
+/* What a cookie's name cannot follow: the rest of a longer name, or a value. */
+static int is_inside(char c)
 {
-    size_t len = strlen(name);
-    int count = 0;
-
-    while (*line) {
-        const char *behind;
-
-        line += strspn(line, ";, \t");
-        behind = strncmp(line, name, len) == 0 ? skip_space(line + len) : "";
-        if (*behind == '=') {
-            *value = behind + 1;
-            count++;
-        }
-        line += strcspn(line, ";,");
-    }
-    return count;
+    return apr_isalnum(c) || strchr("!#$%&'*+-.^_`|~=", c) != NULL;
 }
 
 typedef struct {
     const char *name;
-    const char *value;
+    size_t len;
+    const char *value; /* of the last one that was found */
     int count;
 } cookie_t;
 
-static int count_in_line(void *baton, const char *key, const char *line)
+/* Every place in a line where some server might see the cookie. */
+static int find_in_line(void *baton, const char *key, const char *line)
 {
     cookie_t *cookie = baton;
 
     (void)key;
-    cookie->count += count_cookie(line, cookie->name, &cookie->value);
+    for (const char *at = line; (at = strstr(at, cookie->name)) != NULL; at += cookie->len) {
+        const char *behind = skip_space(at + cookie->len);
+
+        if (*behind != '=' || (at > line && is_inside(at[-1])))
+            continue;
+        cookie->value = skip_space(behind + 1);
+        cookie->count++;
+    }
     return 1;
 }
 
 /*
  * The value of one cookie, up to the semicolon. Servers disagree on which of several with the same
- * name counts, and on whether a comma separates cookies (of two header lines, that is what joins
- * them): where there is more than one candidate, all that the client sent is who it is.
+ * name counts, on whether a comma or white space separates cookies (a comma is what joins two
+ * header lines), and on semicolons in quotes: where there is room for that, all that the client
+ * sent is who it is.
  */
 static void add_cookie(etv_tag_fields_t *fields, request_rec *r, const char *name)
 {
-    cookie_t cookie = {name, NULL, 0};
+    cookie_t cookie = {name, strlen(name), NULL, 0};
 
-    apr_table_do(count_in_line, &cookie, r->headers_in, "Cookie", NULL);
-    if (cookie.count > 1)
+    apr_table_do(find_in_line, &cookie, r->headers_in, "Cookie", NULL);
+    if (cookie.count > 1 || (cookie.count && *cookie.value == '"'))
         etv_headers_add_lines(fields, r->headers_in, "Cookie");
     else if (cookie.count)
         etv_tag_fields_add(fields, cookie.value, strcspn(cookie.value, ";"));

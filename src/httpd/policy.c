@@ -65,8 +65,7 @@ static const char *with_expires(request_rec *r, const char *field)
     apr_time_t until, from;
     apr_int64_t seconds = 0;
 
-    if (!expires || etv_cache_control_has(field, "max-age") ||
-        etv_cache_control_has(field, "s-maxage"))
+    if (!expires || etv_cache_control_has(field, "max-age"))
         return field;
     until = apr_date_parse_http(expires);
     date = etv_policy_field(r, "Date");
@@ -79,6 +78,19 @@ static const char *with_expires(request_rec *r, const char *field)
                         field ? ", " : "", seconds);
 }
 
+/* Whether a policy could lengthen what the response's Expires says. */
+static int gives_lifetime(const char *directives)
+{
+    static const char *const names[] = {"max-age",        "s-maxage",  "stale-while-revalidate",
+                                        "stale-if-error", "immutable", NULL};
+
+    for (int i = 0; names[i]; i++) {
+        if (etv_cache_control_has(directives, names[i]))
+            return 1;
+    }
+    return 0;
+}
+
 static const char *with_policy(request_rec *r, const etv_policy_t *policy, const char *directives,
                                const char *field)
 {
@@ -88,8 +100,7 @@ static const char *with_policy(request_rec *r, const etv_policy_t *policy, const
         return directives;
     if (policy->mode == ETV_POLICY_IFUNSET)
         return field || etv_policy_field(r, "Expires") ? field : directives;
-    if (etv_cache_control_has(directives, "max-age") ||
-        etv_cache_control_has(directives, "s-maxage"))
+    if (gives_lifetime(directives))
         field = with_expires(r, field);
     return etv_cache_control_merge(r->pool, field, directives);
 }

@@ -9,10 +9,12 @@
 #include <apr_strings.h>
 
 #include "core/vary.h"
+#include "httpd/coverage.h"
 #include "httpd/expand.h"
 #include "httpd/headers.h"
 #include "httpd/life.h"
 #include "httpd/log.h"
+#include "httpd/policy.h"
 #include "store/settle.h"
 
 #define SALT_MOST 1024
@@ -153,6 +155,19 @@ static const request_rec *first_of(const request_rec *r)
     return r;
 }
 
+/* Whether the Host field still names the host that was asked for, or `RequestHeader` changed it. */
+static int is_host_received(const request_rec *r, const char *host)
+{
+    size_t len;
+
+    if (!r->hostname)
+        return 1;
+    if (!host)
+        return 0;
+    len = strlen(r->hostname);
+    return strncasecmp(host, r->hostname, len) == 0 && (!host[len] || host[len] == ':');
+}
+
 /*
  * What is requested and what serves it. Fields that are mostly absent are named in a bit map, so
  * that the usual request hashes few bytes.
@@ -164,7 +179,8 @@ static void add_request(etv_tag_fields_t *fields, request_rec *r, const char *ho
     const char *scheme = ap_http_scheme(r);
     int http = scheme[0] == 'h' && scheme[1] == 't' && scheme[2] == 't' && scheme[3] == 'p';
     int https = http && scheme[4] == 's' && !scheme[5];
-    const char *rare[] = {https || (http && !scheme[4]) ? NULL : scheme,
+    const char *rare[] = {is_host_received(r, host) ? NULL : r->hostname,
+                          https || (http && !scheme[4]) ? NULL : scheme,
                           server->vhost,
                           r->args,
                           r->path_info && *r->path_info ? r->path_info : NULL,
@@ -172,12 +188,13 @@ static void add_request(etv_tag_fields_t *fields, request_rec *r, const char *ho
                           target && strcmp(target, r->uri) == 0 ? NULL : target};
     enum { RARE = sizeof(rare) / sizeof(rare[0]), HOST = 1 << RARE, HTTPS = HOST << 1 };
     unsigned int present = (https ? HTTPS : 0U) | (host ? HOST : 0U);
-    unsigned char first[2];
+    unsigned char first[3];
 
     for (unsigned int i = 0; i < RARE; i++)
         present |= (unsigned int)(rare[i] != NULL) << i;
     first[0] = (unsigned char)present;
-    first[1] = models;
+    first[1] = (unsigned char)(present >> 8);
+    first[2] = models;
     etv_tag_fields_add(fields, first, sizeof(first));
     etv_tag_fields_add_string(fields, r->uri);
     etv_tag_fields_add_string(fields, r->filename);
@@ -204,6 +221,10 @@ static void add_varied(etv_tag_fields_t *fields, request_rec *r, const char *var
             continue;
         etv_tag_fields_add_string(fields, header);
         etv_headers_add_lines(fields, r->headers_in, header);
+        if (ap_cstr_casecmpn(header, "X-Forwarded-", 12) == 0) { /* mod_proxy will add these */
+            etv_tag_fields_add_string(fields, r->useragent_ip);
+            etv_tag_fields_add_string(fields, r->connection->client_ip);
+        }
     }
     etv_tag_fields_add(fields, NULL, 0);
 }
@@ -235,6 +256,21 @@ static void compute(request_rec *r, etv_request_t *request, const etv_server_t *
     }
     etv_tag_make_memo(&request->tag, &fields, server->secret ? server->secret : snapshot->secret,
                       &memo);
+}
+
+/* What httpd itself has varied on: mod_rewrite and <If> say so in Vary, where a condition held. */
+static const char *find_own_vary(request_rec *r)
+{
+    if (apr_is_empty_table(r->headers_out) && apr_is_empty_table(r->err_headers_out))
+        return NULL;
+    return etv_policy_field(r, "Vary");
+}
+
+/* What was chosen by a header that tags do not know has no tag, and no early 304. */
+static int covers_own_vary(request_rec *r, const etv_request_t *request)
+{
+    return !request->own_vary || (!etv_vary_has_any(request->own_vary) &&
+                                  etv_coverage_of_vary(r, request, request->own_vary));
 }
 
 /*
@@ -270,6 +306,8 @@ static const char *decide(request_rec *r, etv_request_t *request, const etv_item
     request->host = headers.host;
     request->if_none_match = headers.if_none_match;
     request->preconditions = headers.if_match || headers.if_unmodified_since;
+    if (!covers_own_vary(r, request))
+        return "vary";
     if (!etv_identity_covers_request(&request->identity, r, headers.cookie != NULL,
                                      headers.authorization != NULL))
         return "identity";
@@ -306,6 +344,7 @@ static etv_request_t *make(request_rec *r, const etv_dir_t *dir)
     }
     request->identity = etv_identity_of(r->pool, &dir->identity);
     request->vary = configured_vary(r->pool, &dir->vary);
+    request->own_vary = find_own_vary(r);
     reason = decide(r, request, items, n, both->models);
     if (reason)
         etv_request_note(r, reason);

@@ -19,9 +19,10 @@ typedef struct {
     const ap_conf_vector_t *per_dir;
 
     etv_identity_t identity;
-    const char *vary; /**< what ETagVersionVary and the expressions name; NULL for none */
-    etv_tag_t tag;    /**< valid when `tagged` */
-    int tagged;       /**< versions were read: the response may get the tag */
+    const char *own_vary; /**< what httpd varied on before the handler; NULL for nothing */
+    const char *vary;     /**< what ETagVersionVary and the expressions name; NULL for none */
+    etv_tag_t tag;        /**< valid when `tagged` */
+    int tagged;           /**< versions were read: the response may get the tag */
 
     /* The request's fields as fixups found them; NULL for absent ones. */
     const char *host;

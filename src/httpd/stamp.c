@@ -4,7 +4,6 @@
 #include <http_connection.h>
 #include <http_protocol.h>
 #include <util_filter.h>
-#include <apr_atomic.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 
@@ -12,6 +11,7 @@
 #include "core/cache_control.h"
 #include "core/vary.h"
 #include "httpd/configured.h"
+#include "httpd/coverage.h"
 #include "httpd/log.h"
 #include "httpd/policy.h"
 #include "httpd/request.h"
@@ -114,46 +114,6 @@ static int comes_from_cache(request_rec *r)
            etv_policy_field(r, "Age") != NULL;
 }
 
-/* Says what to add, once a minute and child: every such response goes without a tag. */
-static void log_vary(request_rec *r, const char *name)
-{
-    static apr_uint32_t next;
-    apr_uint32_t now = (apr_uint32_t)apr_time_sec(r->request_time);
-    apr_uint32_t due = apr_atomic_read32(&next);
-    int level = APLOG_DEBUG;
-
-    if (now >= due && apr_atomic_cas32(&next, now + 60, due) == due)
-        level = APLOG_WARNING;
-    ap_log_rerror(APLOG_MARK, level, 0, r,
-                  "ETV0330: no version tag: the response varies on %s; add it with "
-                  "\"ETagVersionVary +%s\", or for Cookie and Authorization with "
-                  "ETagVersionIdentity",
-                  name, name);
-}
-
-/* Whether tags tell apart what the response varies on. */
-static int covers_vary(request_rec *r, const etv_request_t *request, const char *vary)
-{
-    const char *cursor = vary, *name, *ours = etv_request_vary(request, r->pool);
-    apr_size_t len;
-
-    while (etv_vary_next(&cursor, &name, &len)) {
-        const char *header = apr_pstrmemdup(r->pool, name, len);
-        int credential =
-            ap_cstr_casecmp(header, "Cookie") == 0 || ap_cstr_casecmp(header, "Authorization") == 0;
-
-        if (ap_cstr_casecmp(header, "Accept-Encoding") == 0 || ap_cstr_casecmp(header, "Host") == 0)
-            continue;
-        if (etv_identity_covers_header(&request->identity, r, header) && credential)
-            continue;
-        if (!credential && etv_vary_has(ours, header))
-            continue;
-        log_vary(r, header);
-        return 0;
-    }
-    return 1;
-}
-
 /* Whether this response may have the version tag: NULL, or the reason why not. */
 static const char *judge(request_rec *r, const etv_request_t *request, const etv_freshness_t *final)
 {
@@ -161,6 +121,8 @@ static const char *judge(request_rec *r, const etv_request_t *request, const etv
 
     if (r->status != HTTP_OK)
         return "status";
+    if (apr_table_get(r->notes, "no-etag")) /* httpd will send none (FileETag None, mod_include) */
+        return "no-etag";
     if (comes_from_cache(r))
         return "cached";
     /* A version tag must not stand on a 206, nor satisfy If-Range (RFC 9110 §13.1.5). */
@@ -176,7 +138,7 @@ static const char *judge(request_rec *r, const etv_request_t *request, const etv
         return "set-cookie";
     if (!identity->n && etv_cache_control_has(final->cache_control, "private"))
         return "private";
-    return covers_vary(r, request, final->vary) ? NULL : "vary";
+    return etv_coverage_of_vary(r, request, final->vary) ? NULL : "vary";
 }
 
 static int same_text(const char *a, const char *b)
@@ -208,13 +170,9 @@ static char letter_for(request_rec *r, const etv_request_t *request, const etv_f
  */
 static void restore_vary(request_rec *r, const etv_request_t *request)
 {
-    const char *out = apr_table_getm(r->pool, request->headers_before, "Vary");
-    const char *err = apr_table_getm(r->pool, request->err_headers_before, "Vary");
-    const char *before = out || err ? etv_vary_union(r->pool, err, out) : NULL;
-
-    if (before)
-        etv_policy_set_field(r, "Vary",
-                             etv_vary_union(r->pool, etv_policy_field(r, "Vary"), before));
+    if (request->own_vary)
+        etv_policy_set_field(
+            r, "Vary", etv_vary_union(r->pool, etv_policy_field(r, "Vary"), request->own_vary));
 }
 
 static const char *stamp(request_rec *r, etv_request_t *request)
@@ -224,7 +182,6 @@ static const char *stamp(request_rec *r, etv_request_t *request)
     const char *reason;
     char letter;
 
-    restore_vary(r, request);
     final = etv_policy_freshness(r);
     reason = judge(r, request, &final);
     if (reason)
@@ -265,6 +222,8 @@ static apr_status_t final_filter(ap_filter_t *f, apr_bucket_brigade *bb)
         finish_early(r, request);
     } else {
         etv_policy_unify(r);
+        if (request)
+            restore_vary(r, request);
         if (request && request->tagged && !request->early) {
             const char *reason = judge_body(r, bb);
 

@@ -38,8 +38,8 @@ static etv_give_e no_permission(etv_redis_t *r, const char *command)
 {
     etv_redis_say(&r->log, ETV_REDIS_SAYS_ACL, ETV_LOG_ERR, APR_EACCES,
                   "%s: the user may not run %s: no versions. Its ACL needs ~%s* +multi +exec +mget "
-                  "+set +role +info",
-                  r->shown, command, r->config.prefix);
+                  "+set +role +info%s",
+                  r->shown, command, r->config.prefix, r->config.url->db ? " +select" : "");
     /* A key that is out of bounds concerns one lookup, a command of every lookup all of them. */
     return strcmp(command, "MGET") && strcmp(command, "SET") ? ETV_GIVE_FAILED : ETV_GIVE_DROP;
 }

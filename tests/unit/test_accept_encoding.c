@@ -92,7 +92,38 @@ START_TEST(test_allows)
 }
 END_TEST
 
+/* Each coding is held against the whole field: a tag that names many would cost too much. */
+START_TEST(test_many_codings)
+{
+    char coding[2 * 32] = "a";
+
+    for (int count = 1; count <= 31; count++) {
+        int allows = etv_accept_encoding_allows("a, b;q=0.5", coding, strlen(coding));
+
+        ck_assert_msg(allows == (count <= ETV_CODINGS_MOST), "%d codings", count);
+        allows = etv_accept_encoding_allows("*", coding, strlen(coding));
+        ck_assert_msg(allows == (count <= ETV_CODINGS_MOST), "%d codings, any", count);
+        strcat(coding, "+a");
+    }
+}
+END_TEST
+
+/* A part that is not accepted refuses the whole, wherever it stands. */
+START_TEST(test_each_of_several_codings)
+{
+    static const char *const refused[] = {"x+a+a+a", "a+x+a+a", "a+a+x+a", "a+a+a+x",
+                                          "a+a+a+",  "+a+a+a",  "a+a+a+a+"};
+
+    ck_assert(etv_accept_encoding_allows("a", "a+a+a+a", 7));
+    for (size_t i = 0; i < ETV_ROWS(refused); i++) {
+        ck_assert_msg(!etv_accept_encoding_allows("a", refused[i], strlen(refused[i])), "[%s]",
+                      refused[i]);
+    }
+}
+END_TEST
+
 int main(void)
 {
-    return etv_check_run("accept_encoding", (const TTest *[]){test_allows, NULL});
+    return etv_check_run("accept_encoding", (const TTest *[]){test_allows, test_many_codings,
+                                                              test_each_of_several_codings, NULL});
 }

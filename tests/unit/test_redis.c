@@ -117,7 +117,7 @@ START_TEST(many_models_at_once)
         if (i % 2 == 0) {
             char key[300];
 
-            snprintf(key, sizeof(key), "v:%s", names[i]);
+            snprintf(key, sizeof(key), "v:%.256s", names[i]);
             set_bytes(&server, key, 61440);
         }
     }
