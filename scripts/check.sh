@@ -1,0 +1,232 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs the project's checks, each with a line that says what is run, and counts.
+#   scripts/check.sh short|long [step ...]
+# Results are kept in build/check/results: one line per step, "step passed failed seconds".
+# A test that is skipped counts as failed.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+plan=${1:?usage: $0 short|long [step ...]}
+shift
+build=${BUILD:-build}
+PYTHON=${PYTHON:-/usr/bin/python3}
+jobs=$(nproc)
+export PYTHONDONTWRITEBYTECODE=1
+# The makes below choose their own options, and must not take the caller's job server.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES
+
+here=$build/check
+mkdir -p "$here/logs"
+results=$here/results.$plan
+: >"$results"
+step=
+
+say()
+{
+    echo "+ $*"
+    "$@"
+}
+
+# Run a step, keep its output, count.
+run()
+{
+    local status passed failed start=$SECONDS log
+    step=$1
+    log=$here/logs/$step
+    echo
+    echo "== $step: $2"
+    "step_${step//-/_}" </dev/null 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    read -r passed failed < <(count "$log" "$status")
+    echo "$step $passed $failed $((SECONDS - start))" >>"$results"
+    if [ "$failed" = 0 ]; then
+        echo "-- $step: $passed passed in $((SECONDS - start)) s"
+    else
+        echo "-- $step: $failed FAILED (exit status $status), $passed passed in $((SECONDS - start)) s"
+    fi
+}
+
+# What a step's output says: "passed failed". Understands libcheck, replayed inputs and pytest; any other
+# step is one check. A status other than 0 is at least one failure.
+count()
+{
+    awk -v status="$2" '
+        /^[0-9]+%: Checks: [0-9]+, Failures: [0-9]+, Errors: [0-9]+/ {
+            gsub(/[,:]/, ""); seen = 1; bad += $5 + $7; good += $3 - $5 - $7
+        }
+        /: [0-9]+ inputs$/ { seen = 1; good += $(NF - 1) }
+        /^pytest: [0-9]+ passed, [0-9]+ failed$/ { seen = 1; good += $2; bad += $4 }
+        END {
+            if (status == 0 && !seen) good = 1
+            if (status != 0 && !bad) bad = 1
+            print good + 0, bad + 0
+        }' "$1"
+}
+
+# --- variants of the build ------------------------------------------------------------------------
+# Each has a folder of its own, so that nothing compiled earlier hides a warning. Warnings are errors where
+# no sanitizer changes what the compiler sees.
+
+variant()
+{
+    local name=$1
+    shift
+    say make -s -j"$jobs" BUILD="$here/$name" "$@" all demo-module bench-module libs unit-programs replay-programs
+}
+
+# No object-size: APR declares apr_pstrmemdup as one byte smaller than what it allocates.
+ASAN=(OPT="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-sanitize=object-size -fno-omit-frame-pointer \
+-fno-sanitize-recover=undefined")
+# It does not understand fences, and gcc says so.
+TSAN=(OPT="-O1 -g" SANITIZE="-fsanitize=thread" CFLAGS="-Wno-tsan")
+
+unit_programs()
+{
+    local source program status=0
+    for source in tests/unit/test_*.c; do
+        program=$here/$1/unit/$(basename "$source" .c)
+        say "${@:2}" "$program" || { echo "unit: $program: exit status $?"; status=1; }
+    done
+    return $status
+}
+
+replay_programs()
+{
+    local source name status=0
+    for source in tests/fuzz/fuzz_*.c; do
+        name=$(basename "$source" .c)
+        say "$here/$1/replay/$name" "tests/fuzz/corpus/${name#fuzz_}" || status=1
+    done
+    return $status
+}
+
+# pytest on a variant's module; the count comes from its report, a skip is a failure.
+integration()
+{
+    local name=$1 marks=$2 status
+    local report=$PWD/$here/logs/$step.xml
+    rm -f "$report"
+    ETV_MODULE=$PWD/$here/$name/mod_etag_version.so \
+    ETV_DEMO_MODULE=$PWD/$here/$name/mod_etag_version_demo.so \
+        say "$PYTHON" -m pytest tests/integration -q -n 3 -m "$marks" --junitxml="$report"
+    status=$?
+    "$PYTHON" scripts/count-pytest.py "$report" || status=1
+    return $status
+}
+
+# --- make check -----------------------------------------------------------------------------------
+
+step_format()     { make -s format-check; }
+step_build()      { variant gcc WERROR=1; }
+step_layers()     { say scripts/check-layers.sh "$here/gcc"; }
+step_exports()    { say scripts/check-exports.sh "$here/gcc/mod_etag_version.so"; }
+step_registered() { say scripts/check-registered.sh; }
+step_docs()       { say "$PYTHON" scripts/check-docs.py "$here/gcc/mod_etag_version.so"; }
+step_unit()       { unit_programs gcc; }
+step_replay()     { replay_programs gcc; }
+step_demo()       { BUILD=$here/gcc ONCE=1 say "$PYTHON" scripts/demo.py; }
+step_integration() { integration gcc "not long"; }
+
+# --- make check-long ------------------------------------------------------------------------------
+
+step_clang() { variant clang CC=clang WERROR=1; }
+step_asan_build() { variant asan "${ASAN[@]}"; }
+step_asan_unit()
+{
+    export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+    unit_programs asan
+}
+step_asan_replay() { replay_programs asan; }
+step_asan_integration()
+{
+    local asan ubsan
+    asan=$(gcc -print-file-name=libasan.so)
+    ubsan=$(gcc -print-file-name=libubsan.so)
+    # httpd itself leaks at its end by design; what is looked for is in the module's requests.
+    ETV_PRELOAD="$(readlink -f "$asan") $(readlink -f "$ubsan")"
+    export ETV_PRELOAD
+    export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
+    integration asan "long or not long"
+}
+step_tsan_build() { variant tsan "${TSAN[@]}"; }
+step_tsan_unit()
+{
+    # Thread sanitizer cannot place its shadow memory under every layout of addresses.
+    local plain=()
+    setarch -R true 2>/dev/null && plain=(setarch -R)
+    export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1"
+    unit_programs tsan "${plain[@]}"
+}
+step_valgrind_unit()
+{
+    variant gcc WERROR=1 || return
+    export CK_FORK=no
+    unit_programs gcc valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
+}
+step_integration_long()
+{
+    variant gcc WERROR=1 || return
+    integration gcc long
+}
+step_cost()
+{
+    variant gcc WERROR=1 || return
+    BUILD=$here/gcc say "$PYTHON" tests/bench/cost.py --check
+}
+
+# --- the plans ------------------------------------------------------------------------------------
+
+short_plan()
+{
+    cat <<'END'
+format the C code is formatted
+build gcc, warnings are errors
+layers no layer needs anything from above
+exports only the module record is exported
+registered every test is run, every file says its licence
+docs every directive is documented, every example loads
+unit the unit tests
+replay the fuzz targets on their corpora
+demo the demo's story
+integration a running httpd, all but the long tests
+END
+}
+
+long_plan()
+{
+    cat <<'END'
+clang clang, warnings are errors
+asan-build a build with address and undefined-behaviour sanitizers
+asan-unit the unit tests with these sanitizers
+asan-replay the fuzz targets with these sanitizers
+asan-integration all tests against httpd, with these sanitizers in the module
+tsan-build a build with the thread sanitizer
+tsan-unit the unit tests with the thread sanitizer
+valgrind-unit the unit tests under valgrind
+integration-long the long tests against a running httpd
+cost instructions per request stay within their limits
+END
+}
+
+case $plan in
+    short | long) ;;
+    *) echo "usage: $0 short|long [step ...]" >&2; exit 2 ;;
+esac
+chosen=" $* "
+while read -r name what; do
+    [ $# -eq 0 ] || [[ $chosen == *" $name "* ]] || continue
+    run "$name" "$what"
+    case $name in
+        build | asan-build | tsan-build)
+            # Nothing that follows can be judged without it.
+            grep -q "^$name 1 0 " "$results" || [ "$plan" = long ] || break ;;
+    esac
+done < <("${plan}_plan")
+
+echo
+awk -v plan="$plan" '
+    { printf "%-18s %6d passed %4d failed %6d s\n", $1, $2, $3, $4; good += $2; bad += $3; all += $4 }
+    END {
+        printf "%s: %d passed, %d failed in %d s\n", plan == "short" ? "check" : "check-long", good, bad, all
+        exit bad > 0 || good == 0
+    }' "$results"
