@@ -74,8 +74,14 @@ static int add_line(void *fields, const char *key, const char *value)
     return 1;
 }
 
-void etv_headers_add_lines(etv_tag_fields_t *fields, const apr_table_t *table, const char *name)
+void etv_headers_add_lines(etv_tag_fields_t *fields, const request_rec *r, const char *name)
 {
-    apr_table_do(add_line, fields, table, name, NULL);
+    static const char forwarded[] = "X-Forwarded-";
+
+    apr_table_do(add_line, fields, r->headers_in, name, NULL);
+    if (ap_cstr_casecmpn(name, forwarded, sizeof(forwarded) - 1) == 0) {
+        etv_tag_fields_add_string(fields, r->useragent_ip);
+        etv_tag_fields_add_string(fields, r->connection->client_ip);
+    }
     etv_tag_fields_add(fields, NULL, 0);
 }

@@ -3,6 +3,7 @@
 #ifndef ETV_HTTPD_HEADERS_H
 #define ETV_HTTPD_HEADERS_H
 
+#include <httpd.h>
 #include <apr_tables.h>
 
 #include "core/tag.h"
@@ -22,7 +23,10 @@ typedef struct {
 /** Fill in all fields; what apr_table_get would find for each. */
 void etv_headers_scan(const apr_table_t *table, etv_headers_t *headers);
 
-/** Fold every line of a field into a tag, and an end; no line differs from an empty one. */
-void etv_headers_add_lines(etv_tag_fields_t *fields, const apr_table_t *table, const char *name);
+/**
+ * Fold every line of a request header into a tag, and an end; no line differs from an empty one.
+ * With a header that mod_proxy appends the client's address to, the address too.
+ */
+void etv_headers_add_lines(etv_tag_fields_t *fields, const request_rec *r, const char *name);
 
 #endif

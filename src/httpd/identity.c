@@ -170,7 +170,7 @@ static void add_cookie(etv_tag_fields_t *fields, request_rec *r, const char *nam
 
     apr_table_do(find_in_line, &cookie, r->headers_in, "Cookie", NULL);
     if (cookie.count > 1 || (cookie.count && *cookie.value == '"'))
-        etv_headers_add_lines(fields, r->headers_in, "Cookie");
+        etv_headers_add_lines(fields, r, "Cookie");
     else if (cookie.count)
         etv_tag_fields_add(fields, cookie.value, strcspn(cookie.value, ";"));
     etv_tag_fields_add(fields, NULL, 0);
@@ -188,7 +188,7 @@ void etv_identity_add(const etv_identity_t *identity, request_rec *r, etv_tag_fi
         } else if (item->kind == ETV_IDENTITY_COOKIE) {
             add_cookie(fields, r, item->text + NAME_OFFSET);
         } else if (item->kind == ETV_IDENTITY_HEADER) {
-            etv_headers_add_lines(fields, r->headers_in, item->text + NAME_OFFSET);
+            etv_headers_add_lines(fields, r, item->text + NAME_OFFSET);
         }
     }
     etv_tag_fields_add(fields, NULL, 0);

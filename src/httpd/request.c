@@ -220,11 +220,7 @@ static void add_varied(etv_tag_fields_t *fields, request_rec *r, const char *var
             ap_cstr_casecmp(header, "Cookie") == 0 || ap_cstr_casecmp(header, "Authorization") == 0)
             continue;
         etv_tag_fields_add_string(fields, header);
-        etv_headers_add_lines(fields, r->headers_in, header);
-        if (ap_cstr_casecmpn(header, "X-Forwarded-", 12) == 0) { /* mod_proxy will add these */
-            etv_tag_fields_add_string(fields, r->useragent_ip);
-            etv_tag_fields_add_string(fields, r->connection->client_ip);
-        }
+        etv_headers_add_lines(fields, r, header);
     }
     etv_tag_fields_add(fields, NULL, 0);
 }
