@@ -32,7 +32,7 @@ static const char *refuse(cmd_parms *cmd, const char *value, const char *accepte
                         accepted);
 }
 
-/* --- one word out of a few ------------------------------------------------------------------ */
+/* --- one word out of a few --- */
 
 typedef struct {
     const char *word;
@@ -77,7 +77,7 @@ static const char *set_choice(cmd_parms *cmd, void *dir, const char *word)
     return refuse(cmd, word, choices->accepted);
 }
 
-/* --- expressions and lists -------------------------------------------------------------------- */
+/* --- expressions and lists --- */
 
 static const char *check_bytes(const char *text)
 {
@@ -199,8 +199,7 @@ static const char *set_salt(cmd_parms *cmd, void *dir, const char *text)
     return NULL;
 }
 
-/* --- durations and policies ---------------------------------------------------------------------
- */
+/* --- durations and policies --- */
 
 static const char *set_settle(cmd_parms *cmd, void *dir, const char *word)
 {
@@ -282,8 +281,7 @@ static const char *set_policy(cmd_parms *cmd, void *dir, const char *line)
     return NULL;
 }
 
-/* --- the store ----------------------------------------------------------------------------------
- */
+/* --- the store --- */
 
 static etv_server_t *server_of(cmd_parms *cmd)
 {
@@ -427,7 +425,7 @@ static const char *set_table_size(cmd_parms *cmd, void *dir, const char *word)
 
 #define OFFSET(field) ((void *)offsetof(etv_dir_t, field))
 #define CHOICE(name, choices, help)                                                                \
-    AP_INIT_TAKE1(name, set_choice, (void *)(apr_uintptr_t)&choices, OR_FILEINFO, help)
+    AP_INIT_TAKE1(name, set_choice, (void *)(apr_uintptr_t) & choices, OR_FILEINFO, help)
 
 const command_rec etv_directives[] = {
     CHOICE("ETagVersion", mode_choices, "Off or Version: what entity-tags come from"),

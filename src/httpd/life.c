@@ -43,8 +43,7 @@ int etv_life_has_brotli(void)
     return has_brotli;
 }
 
-/* --- parent -------------------------------------------------------------------------------------
- */
+/* --- parent --- */
 
 int etv_life_pre_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp)
 {
@@ -198,8 +197,7 @@ int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, ser
     return OK;
 }
 
-/* --- child --------------------------------------------------------------------------------------
- */
+/* --- child --- */
 
 static void log_store(void *baton, etv_log_level_e level, apr_status_t status, const char *message)
 {
@@ -289,8 +287,7 @@ void etv_life_child_init(apr_pool_t *p, server_rec *s)
     }
 }
 
-/* --- for other modules --------------------------------------------------------------------------
- */
+/* --- for other modules --- */
 
 static apr_status_t etag_version_bump(server_rec *s, apr_pool_t *p, const char *model)
 {

@@ -21,8 +21,7 @@
 static ap_filter_rec_t *policy_handle;
 static ap_filter_rec_t *final_handle;
 
-/* --- before the encoders ------------------------------------------------------------------------
- */
+/* --- before the encoders --- */
 
 static apr_status_t policy_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
@@ -34,8 +33,7 @@ static apr_status_t policy_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     return ap_pass_brigade(f->next, bb);
 }
 
-/* --- behind the encoders: the early 304
- * -------------------------------------------------------------- */
+/* --- behind the encoders: the early 304 --- */
 
 static void forget_media(request_rec *r)
 {
@@ -75,8 +73,7 @@ static void finish_early(request_rec *r, const etv_request_t *request)
     etv_policy_set_field(r, "ETag", request->early);
 }
 
-/* --- behind the encoders: the 200
- * -------------------------------------------------------------------- */
+/* --- behind the encoders: the 200 --- */
 
 /*
  * The codings of the response, joined with `+`, in `coding`; empty for none.
@@ -237,8 +234,7 @@ static apr_status_t final_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     return ap_pass_brigade(f->next, bb);
 }
 
-/* --- hooks
- * ---------------------------------------------------------------------------------------- */
+/* --- hooks --- */
 
 void etv_stamp_register(void)
 {

@@ -31,7 +31,7 @@
 #include "store/redis.h"
 
 #define UNUSED __attribute__((unused))
-#define MS(n)  ((apr_interval_time_t)(n)*1000)
+#define MS(n)  ((apr_interval_time_t)(n) * 1000)
 
 /* --- a folder for the run --- */
 

@@ -13,7 +13,7 @@
 #include "etv_check.h"
 #include "store/boottime.h"
 
-#define MS(n) ((apr_interval_time_t)(n)*1000)
+#define MS(n) ((apr_interval_time_t)(n) * 1000)
 
 static atomic_int calls;
 static atomic_int delay_ms;
