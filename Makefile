@@ -120,7 +120,8 @@ deps-%:
 
 demo:
 	@scripts/deps.sh build demo
-	@$(MAKE) --no-print-directory all demo-module
+	@echo "Building the module"
+	@$(MAKE) -s --no-print-directory all demo-module
 	@BUILD=$(BUILD) $(PYTHON) scripts/demo.py
 
 check:
@@ -134,7 +135,8 @@ check-long:
 # Instructions per request and requests per second: tests/bench.
 bench:
 	@scripts/deps.sh build bench
-	@$(MAKE) --no-print-directory all bench-module
+	@echo "Building the module"
+	@$(MAKE) -s --no-print-directory all bench-module
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/cost.py
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/speed.py
 

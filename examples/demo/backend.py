@@ -119,6 +119,9 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(404, "text/plain", b"not found\n")
 
+    def do_HEAD(self):
+        self.do_GET()
+
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path == "/edit":
@@ -133,7 +136,8 @@ class Handler(BaseHTTPRequestHandler):
         if cache_control:
             self.send_header("Cache-Control", cache_control)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format, *args):  # noqa: A002 (the name is the base class's)
         pass

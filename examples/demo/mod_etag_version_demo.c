@@ -33,9 +33,10 @@ static int bump_handler(request_rec *r)
 
     if (!r->handler || strcmp(r->handler, "etag-version-demo-bump") != 0)
         return DECLINED;
-    r->allowed = AP_METHOD_BIT << M_POST;
-    if (r->method_number != M_POST)
+    if (r->method_number != M_POST) {
+        ap_allow_standard_methods(r, REPLACE_ALLOW, M_POST, -1);
         return HTTP_METHOD_NOT_ALLOWED;
+    }
     model = model_of(r);
     if (!model)
         return HTTP_BAD_REQUEST;

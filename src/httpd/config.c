@@ -71,8 +71,8 @@ void *etv_config_merge_server(apr_pool_t *p, void *base_in, void *add_in)
     ETV_SERVER_FIELDS(MERGE_POINTER, MERGE_DURATION)
 #undef MERGE_POINTER
 #undef MERGE_DURATION
-    /* A password belongs to the address that it was written for. */
-    if (add->store_url && !add->store_password)
+    /* A password that stands beside an address belongs to it. */
+    if (add->store_url && base->store_url && !add->store_password)
         server->store_password = NULL;
     server->freshness_set = add->freshness_set || base->freshness_set;
     return server;

@@ -261,7 +261,7 @@ static const char *set_policy(cmd_parms *cmd, void *dir, const char *line)
 {
     apr_size_t field = (apr_size_t)(const char *)cmd->info - (apr_size_t)(const char *)NULL;
     etv_policy_t *policy = apr_pcalloc(cmd->pool, sizeof(*policy));
-    const char *rest = line, *word, *wrong;
+    const char *rest = line, *word, *text, *wrong;
 
     word = ap_getword_conf(cmd->temp_pool, &rest);
     if (!is_policy_mode(word, &policy->mode))
@@ -272,10 +272,10 @@ static const char *set_policy(cmd_parms *cmd, void *dir, const char *line)
         return apr_psprintf(cmd->pool, "%s: at most %d bytes are accepted", cmd->cmd->name,
                             CACHE_CONTROL_MOST);
     if (ap_cstr_casecmp(rest, "none") != 0) {
-        wrong =
-            etv_cache_control_check(cmd->pool, policy_text(cmd->pool, rest), &policy->directives);
+        text = policy_text(cmd->pool, rest);
+        wrong = etv_cache_control_check(cmd->pool, text, &policy->directives);
         if (wrong)
-            return apr_psprintf(cmd->pool, "%s: \"%s\": %s", cmd->cmd->name, rest, wrong);
+            return apr_psprintf(cmd->pool, "%s: \"%s\": %s", cmd->cmd->name, text, wrong);
     }
     *(const etv_policy_t **)(void *)((char *)dir + field) = policy;
     return NULL;
@@ -325,7 +325,7 @@ static const char *read_secret_file(cmd_parms *cmd, const char *name, const char
     while (len && (text[len - 1] == '\n' || text[len - 1] == '\r'))
         len--;
     text[len] = '\0';
-    if (!len || memchr(text, '\0', len)) {
+    if (!len || strcspn(text, "\r\n") != len) {
         *wrong = apr_psprintf(cmd->pool, "%s: \"file:%s\" must hold one line of text",
                               cmd->cmd->name, name);
         return NULL;
@@ -448,7 +448,7 @@ const command_rec etv_directives[] = {
     AP_INIT_TAKE1("ETagVersionSettle", set_settle, NULL, OR_FILEINFO,
                   "how long a version that is new to this host is not used"),
     AP_INIT_TAKE1("ETagVersionStore", set_store, NULL, RSRC_CONF,
-                  "local, redis://[user:pass@]host[:port][/db] or redis+unix://path[?db=N]"),
+                  "local, redis://[user:pass@]host[:port][/db] or redis+unix:///path[?db=N]"),
     AP_INIT_TAKE1("ETagVersionStorePassword", set_store_password, NULL, RSRC_CONF,
                   "file:path of the store's password"),
     AP_INIT_ITERATE("ETagVersionStoreTimeout", set_store_timeout, NULL, RSRC_CONF,

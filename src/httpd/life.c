@@ -150,14 +150,13 @@ static void name_vhosts(apr_pool_t *p, apr_pool_t *ptemp, server_rec *main_serve
     }
 }
 
-static const char *check_server(const server_rec *s)
+static int has_redis(const server_rec *s)
 {
-    const etv_server_t *server = etv_config_server(s);
-
-    if (server->store_password && etv_config_store_url(server)->kind == ETV_STORE_URL_LOCAL)
-        return "ETagVersionStorePassword: the local store takes no password; use it with an "
-               "ETagVersionStore of redis://... or redis+unix://...";
-    return NULL;
+    for (; s; s = s->next) {
+        if (etv_config_store_url(etv_config_server(s))->kind != ETV_STORE_URL_LOCAL)
+            return 1;
+    }
+    return 0;
 }
 
 int etv_life_check_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
@@ -166,10 +165,11 @@ int etv_life_check_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, se
     (void)plog;
     (void)ptemp;
     for (const server_rec *each = s; each; each = each->next) {
-        const char *wrong = check_server(each);
-
-        if (wrong) {
-            ap_log_error(APLOG_MARK, APLOG_ERR, 0, each, "ETV0403: %s", wrong);
+        if (etv_config_server(each)->store_password && !has_redis(s)) {
+            ap_log_error(
+                APLOG_MARK, APLOG_ERR, 0, each,
+                "ETV0403: ETagVersionStorePassword: the local store takes no password; use "
+                "it with an ETagVersionStore of redis://... or redis+unix:///...");
             return HTTP_INTERNAL_SERVER_ERROR;
         }
     }
@@ -203,6 +203,8 @@ static void log_store(void *baton, etv_log_level_e level, apr_status_t status, c
 {
     static const int levels[] = {APLOG_ERR, APLOG_WARNING, APLOG_NOTICE, APLOG_INFO, APLOG_DEBUG};
 
+    if (status == APR_EGENERAL) /* says nothing that the message does not say better */
+        status = APR_SUCCESS;
     ap_log_error(APLOG_MARK, levels[level], status, (server_rec *)baton, "%s", message);
 }
 

@@ -100,7 +100,8 @@ def bumper(server, path, model):
             except RETRIED:
                 connection = server.connect()
                 continue
-            assert answer.status == 200, "a stale 304"
+            # A child that dies while it writes leaves no version, so the response keeps the file's own tag.
+            assert answer.status == 200 or not is_version(tag), "a stale 304"
             work.rounds += 1
     work.rounds = 0
     return work
