@@ -72,8 +72,8 @@ static apr_status_t make_table(apr_pool_t *process)
     memory += (TABLE_ALIGN - (apr_uintptr_t)memory % TABLE_ALIGN) % TABLE_ALIGN;
     memset(memory, 0, etv_table_bytes(entries));
     rv = etv_table_init(memory, entries, &shared_table);
-    if (rv == APR_SUCCESS)
-        rv = apr_pool_userdata_setn(shared_table, TABLE_KEY, apr_pool_cleanup_null, process);
+    if (rv == APR_SUCCESS) /* which copies the key: this module may be loaded elsewhere next time */
+        rv = apr_pool_userdata_set(shared_table, TABLE_KEY, apr_pool_cleanup_null, process);
     return rv;
 }
 

@@ -258,7 +258,7 @@ void etv_stamp_early(request_rec *r, const etv_request_t *request)
         etv_stamp_response(r);
         return;
     }
-    if (request->dir->policy || request->identity.n || request->vary ||
+    if (request->early_coded || request->dir->policy || request->identity.n || request->vary ||
         !apr_is_empty_table(r->headers_out) || !apr_is_empty_table(r->err_headers_out)) {
         etv_policy_apply(r, request->dir, request);
         finish_early(r, request);
@@ -266,8 +266,6 @@ void etv_stamp_early(request_rec *r, const etv_request_t *request)
     }
     forget_media(r);
     apr_table_addn(r->headers_out, "ETag", request->early);
-    if (request->early_coded)
-        apr_table_addn(r->headers_out, "Vary", "Accept-Encoding");
 }
 
 static int wants_unsafe_policy(const request_rec *r)
