@@ -74,7 +74,6 @@ void *etv_config_merge_server(apr_pool_t *p, void *base_in, void *add_in)
     /* A password that stands beside an address belongs to it. */
     if (add->store_url && base->store_url && !add->store_password)
         server->store_password = NULL;
-    server->freshness_set = add->freshness_set || base->freshness_set;
     return server;
 }
 

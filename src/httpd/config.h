@@ -76,7 +76,6 @@ typedef struct {
     ETV_SERVER_FIELDS(ETV_POINTER, ETV_DURATION)
 #undef ETV_POINTER
 #undef ETV_DURATION
-    int freshness_set;   /**< ETagVersionFreshness was given; `strict` is all there is */
     etv_store_t *store;  /**< made in child_init */
     etv_hash128_t scope; /**< of store and prefix, made in child_init */
     const char *vhost;   /**< the ServerName of a virtual host; NULL for the main server */

@@ -35,8 +35,8 @@ etv_freshness_t etv_configured_freshness(request_rec *r, const etv_request_t *re
     request_rec shadow = *r;
 
     shadow.status = HTTP_NOT_MODIFIED;
-    shadow.headers_out = apr_table_copy(r->pool, request->headers_before);
-    shadow.err_headers_out = apr_table_copy(r->pool, request->err_headers_before);
+    shadow.headers_out = request->headers_before; /* copies that nobody else needs */
+    shadow.err_headers_out = request->err_headers_before;
     shadow.notes = apr_table_copy(r->pool, r->notes);
     shadow.content_type = request->content_type_before;
     if (request->expires_before)

@@ -6,12 +6,13 @@
 
 #include "core/vary.h"
 #include "httpd/log.h"
+#include "store/boottime.h"
 
 /* Says what to add, once a minute and child: every such response goes without a tag. */
 static void log_vary(request_rec *r, const char *name)
 {
     static apr_uint32_t next;
-    apr_uint32_t now = (apr_uint32_t)apr_time_sec(r->request_time);
+    apr_uint32_t now = (apr_uint32_t)apr_time_sec(etv_boottime_us());
     apr_uint32_t due = apr_atomic_read32(&next);
     int level = APLOG_DEBUG;
 

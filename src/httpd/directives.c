@@ -259,7 +259,7 @@ static const char *policy_text(apr_pool_t *p, const char *rest)
 
 static const char *set_policy(cmd_parms *cmd, void *dir, const char *line)
 {
-    apr_size_t field = (apr_size_t)(const char *)cmd->info - (apr_size_t)(const char *)NULL;
+    apr_size_t field = (apr_size_t)(apr_uintptr_t)cmd->info;
     etv_policy_t *policy = apr_pcalloc(cmd->pool, sizeof(*policy));
     const char *rest = line, *word, *text, *wrong;
 
@@ -325,7 +325,7 @@ static const char *read_secret_file(cmd_parms *cmd, const char *name, const char
     while (len && (text[len - 1] == '\n' || text[len - 1] == '\r'))
         len--;
     text[len] = '\0';
-    if (!len || strcspn(text, "\r\n") != len) {
+    if (!len || len == SECRET_FILE_MOST || strcspn(text, "\r\n") != len) {
         *wrong = apr_psprintf(cmd->pool, "%s: \"file:%s\" must hold one line of text",
                               cmd->cmd->name, name);
         return NULL;
@@ -403,8 +403,7 @@ static const char *set_freshness(cmd_parms *cmd, void *dir, const char *word)
     (void)dir;
     if (ap_cstr_casecmp(word, "strict") != 0)
         return refuse(cmd, word, "strict");
-    server_of(cmd)->freshness_set = 1;
-    return NULL;
+    return NULL; /* it is what is done anyway */
 }
 
 static const char *set_table_size(cmd_parms *cmd, void *dir, const char *word)

@@ -70,8 +70,7 @@ static apr_status_t make_table(apr_pool_t *process)
         return rv;
     memory = apr_shm_baseaddr_get(shm);
     memory += (TABLE_ALIGN - (apr_uintptr_t)memory % TABLE_ALIGN) % TABLE_ALIGN;
-    memset(memory, 0, etv_table_bytes(entries));
-    rv = etv_table_init(memory, entries, &shared_table);
+    rv = etv_table_init(memory, entries, &shared_table); /* fresh pages are zero */
     if (rv == APR_SUCCESS) /* which copies the key: this module may be loaded elsewhere next time */
         rv = apr_pool_userdata_set(shared_table, TABLE_KEY, apr_pool_cleanup_null, process);
     return rv;
@@ -214,15 +213,22 @@ static const char *scope_of(apr_pool_t *p, const etv_server_t *server)
                        NULL);
 }
 
+static int same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Virtual hosts that say the same share one store, also where each says it in lines of its own. */
 static int same_store(const etv_server_t *a, const etv_server_t *b)
 {
     const etv_store_url_t *x = etv_config_store_url(a), *y = etv_config_store_url(b);
 
-    return x == y && a->store_password == b->store_password &&
+    return strcmp(x->canonical, y->canonical) == 0 && same_text(x->user, y->user) &&
+           same_text(x->password, y->password) && same_text(a->store_password, b->store_password) &&
            strcmp(etv_config_prefix(a), etv_config_prefix(b)) == 0 &&
            etv_config_connect_timeout_us(a) == etv_config_connect_timeout_us(b) &&
            etv_config_command_timeout_us(a) == etv_config_command_timeout_us(b) &&
-           a->secret == b->secret;
+           !a->secret == !b->secret;
 }
 
 /* As many as requests can run at once, within reason: what is above waits for a free one. */
@@ -260,17 +266,19 @@ static apr_status_t open_store(apr_pool_t *p, server_rec *s, etv_server_t *serve
  * Store threads are detached where they may sit in the resolver, so their code must stay mapped
  * until the process is gone.
  */
-static void pin_module(void)
+static void pin_module(const server_rec *s)
 {
     Dl_info info;
 
-    if (dladdr((void *)&shared_table, &info) && info.dli_fname)
-        (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE | RTLD_NOLOAD);
+    if (!dladdr((void *)&shared_table, &info) || !info.dli_fname ||
+        !dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE | RTLD_NOLOAD))
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "ETV0406: the module cannot be kept in memory until this child is gone");
 }
 
 void etv_life_child_init(apr_pool_t *p, server_rec *s)
 {
-    pin_module();
+    pin_module(s);
     for (server_rec *each = s; each; each = each->next) {
         etv_server_t *server = etv_config_server(each);
         const char *scope = scope_of(p, server);

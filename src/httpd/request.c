@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "httpd/request.h"
 
-#include <time.h>
-
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>
@@ -15,18 +13,11 @@
 #include "httpd/life.h"
 #include "httpd/log.h"
 #include "httpd/policy.h"
+#include "store/boottime.h"
 #include "store/settle.h"
 
 #define SALT_MOST 1024
 #define SWITCH    "no-etag-version"
-
-apr_time_t etv_request_clock_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
-}
 
 void etv_request_note(request_rec *r, const char *reason)
 {
@@ -140,7 +131,7 @@ static const char *check_versions(request_rec *r, const etv_request_t *request,
     }
     if (settle_us <= 0)
         return NULL;
-    now_us = etv_request_clock_us();
+    now_us = etv_boottime_us();
     for (int i = 0; i < n; i++) {
         if (etv_settle_age(etv_life_table(), server->scope, models + i, now_us) < settle_us)
             reason = "settling"; /* go on: each of them begins to age now */

@@ -67,7 +67,4 @@ const char *etv_request_vary(const etv_request_t *request, apr_pool_t *p);
 /** The fixups hook: look up and compute. */
 int etv_request_fixup(request_rec *r);
 
-/** Microseconds on a clock that neither steps nor stands still. */
-apr_time_t etv_request_clock_us(void);
-
 #endif

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/local.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include <apr_general.h>
 #include <apr_strings.h>
 
 #include "core/token.h"
+#include "store/boottime.h"
+
+/* Between two lines of the log. */
+#define QUIET_US (10 * APR_USEC_PER_SEC)
 
 typedef struct {
     etv_store_t store; /* first: the contract's view of it */
     etv_table_t *table;
     etv_hash128_t scope;
     etv_log_t log;
+    _Atomic apr_int64_t quiet_until_us; /* for the log */
 } local_t;
 
 typedef struct {
@@ -66,11 +72,14 @@ static apr_status_t lookup_one(local_t *local, etv_model_t *model, apr_time_t no
 {
     etv_hash128_t key = etv_hash_scoped(model->hash, local->scope);
     etv_table_entry_t entry;
+    etv_table_find_e found = etv_table_find(local->table, key, now_us, &entry);
     apr_status_t rv;
 
-    if (!etv_table_find(local->table, key, now_us, &entry)) {
+    if (found != ETV_TABLE_FOUND) {
         if (model->may_create)
             rv = write_token(local, key, 0, now_us, &entry);
+        else if (found == ETV_TABLE_ABSENT)
+            rv = APR_NOTFOUND; /* names of clients' making must not queue for the lock */
         else
             rv = etv_table_update(local->table, key, now_us, now_us, leave, NULL, &entry);
         if (rv == APR_NOTFOUND) {
@@ -86,6 +95,11 @@ static apr_status_t lookup_one(local_t *local, etv_model_t *model, apr_time_t no
 
 static void log_busy(local_t *local, apr_status_t rv)
 {
+    apr_int64_t now = etv_boottime_us(), quiet = atomic_load(&local->quiet_until_us);
+
+    if (now < quiet ||
+        !atomic_compare_exchange_strong(&local->quiet_until_us, &quiet, now + QUIET_US))
+        return;
     local->log.fn(local->log.baton, ETV_LOG_WARNING, rv,
                   "ETV0201: the embedded store's table cannot be written");
 }

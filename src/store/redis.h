@@ -16,7 +16,7 @@ typedef struct {
     const etv_store_url_t *url; /**< kind TCP or UNIX */
     const char *password;       /**< from a file: goes before url->password; NULL when none */
     const char *prefix;
-    apr_interval_time_t connect_timeout_us; /**< total: connect, AUTH, SELECT, INFO, secret */
+    apr_interval_time_t connect_timeout_us; /**< total: connect, AUTH, SELECT, INFO memory */
     apr_interval_time_t command_timeout_us; /**< total for a lookup or bump when connected */
     int connections_most;                   /**< of this process */
     int keep_secret;                        /**< 1: create and read the secret in the store */

@@ -235,22 +235,21 @@ void etv_redis_pool_give(etv_redis_pool_t *pool, etv_redis_conn_t *conn, etv_giv
     }
 }
 
-int etv_redis_pool_size(etv_redis_pool_t *pool)
-{
-    int size;
-
-    pthread_mutex_lock(&pool->lock);
-    size = pool->size;
-    pthread_mutex_unlock(&pool->lock);
-    return size;
-}
-
 void etv_redis_pool_destroy(etv_redis_pool_t *pool)
 {
     if (pthread_mutex_trylock(&pool->lock)) {
         return;
     }
+    for (const etv_redis_conn_t *conn = pool->idle; conn; conn = conn->next) {
+        pool->size--;
+    }
     free_list(pool->idle);
+    pool->idle = NULL;
+    if (pool->size || pool->waiting) {
+        /* Workers of a child that is ended at once still use it: it ends with the process. */
+        pthread_mutex_unlock(&pool->lock);
+        return;
+    }
     pthread_mutex_unlock(&pool->lock);
     pthread_mutex_destroy(&pool->lock);
     pthread_cond_destroy(&pool->changed);

@@ -26,8 +26,8 @@ apr_interval_time_t etv_settle_age(etv_table_t *table, etv_hash128_t scope,
     etv_hash128_t seen = etv_hash_name(model->token, model->token_len);
     etv_table_entry_t entry;
 
-    if (!etv_table_find(table, key, now_us, &entry) || entry.value.lo != seen.lo ||
-        entry.value.hi != seen.hi) {
+    if (etv_table_find(table, key, now_us, &entry) != ETV_TABLE_FOUND ||
+        entry.value.lo != seen.lo || entry.value.hi != seen.hi) {
         if (etv_table_update(table, key, now_us, now_us, set_when_different, &seen, &entry) !=
             APR_SUCCESS)
             return 0;

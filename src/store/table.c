@@ -23,6 +23,9 @@
 /* Marking an entry as used more often than this would only move cache lines between processors. */
 #define USED_STEP_US 1000
 
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2,
+               "entries are shared by processes: 64-bit atomics must not need a lock");
+
 typedef struct {
     _Atomic apr_uint64_t state;
     _Atomic apr_uint64_t key_lo, key_hi;
@@ -125,25 +128,28 @@ static void read_entry(const entry_t *e, etv_table_entry_t *out)
     out->since_us = atomic_load_explicit(&e->since_us, memory_order_acquire);
 }
 
-int etv_table_find(etv_table_t *table, etv_hash128_t key, apr_time_t now_us,
-                   etv_table_entry_t *entry)
+etv_table_find_e etv_table_find(etv_table_t *table, etv_hash128_t key, apr_time_t now_us,
+                                etv_table_entry_t *entry)
 {
     entry_t *set = set_of(table, key);
+    etv_table_find_e absent = ETV_TABLE_ABSENT;
 
     for (int i = 0; i < ETV_TABLE_WAYS; i++) {
         entry_t *e = set + i;
         apr_uint64_t state = atomic_load_explicit(&e->state, memory_order_acquire);
 
+        if ((state & STATE_BITS) == STATE_BUSY)
+            absent = ETV_TABLE_CHANGING;
         if ((state & STATE_BITS) != STATE_LIVE || !has_key(e, key))
             continue;
         read_entry(e, entry);
         if (atomic_load_explicit(&e->state, memory_order_acquire) != state)
-            return 0;
+            return ETV_TABLE_CHANGING;
         if (now_us - atomic_load_explicit(&e->used_us, memory_order_relaxed) > USED_STEP_US)
             atomic_store_explicit(&e->used_us, now_us, memory_order_relaxed);
-        return 1;
+        return ETV_TABLE_FOUND;
     }
-    return 0;
+    return absent;
 }
 
 /* A writer died: what it was just writing is of no value, everything else is whole. */

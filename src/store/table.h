@@ -56,12 +56,15 @@ const unsigned char *etv_table_instance(const etv_table_t *table);
 /** ETV_TABLE_SECRET_BYTES random bytes for keys that need not outlive the table. */
 const unsigned char *etv_table_secret(const etv_table_t *table);
 
-/**
- * Find a key; marks it as used at `now_us`. Lock-free.
- * @return 1 and `*entry`, or 0 when it is not there (or changed while it was read)
- */
-int etv_table_find(etv_table_t *table, etv_hash128_t key, apr_time_t now_us,
-                   etv_table_entry_t *entry);
+typedef enum {
+    ETV_TABLE_ABSENT,
+    ETV_TABLE_FOUND,   /**< `*entry` was filled in */
+    ETV_TABLE_CHANGING /**< it may be there: some entry of the set was being written */
+} etv_table_find_e;
+
+/** Find a key; marks it as used at `now_us`. Takes no lock and never waits. */
+etv_table_find_e etv_table_find(etv_table_t *table, etv_hash128_t key, apr_time_t now_us,
+                                etv_table_entry_t *entry);
 
 /**
  * Decide about a key under the lock. `decide` gets the entry, or NULL when it is absent, and

@@ -89,7 +89,7 @@ START_TEST(holds_as_many_as_it_was_made_for)
     for (int i = 0; i < 1000; i++)
         put(table, key_of(i), (apr_uint64_t)i, i);
     for (int i = 0; i < 1000; i++)
-        lost += !etv_table_find(table, key_of(i), 1000, &entry);
+        lost += etv_table_find(table, key_of(i), 1000, &entry) != ETV_TABLE_FOUND;
     ck_assert_int_eq(lost, 0);
     drop_table(table);
 }
@@ -110,7 +110,7 @@ START_TEST(what_is_used_outlives_what_is_not)
         ck_assert_uint_eq(entry.value.lo, 7);
     }
     for (int i = 1; i < 4000; i++)
-        kept += etv_table_find(table, key_of(i), 0, &entry);
+        kept += etv_table_find(table, key_of(i), 0, &entry) == ETV_TABLE_FOUND;
     ck_assert_int_eq(kept, 0);
     drop_table(table);
 }
@@ -227,7 +227,8 @@ static void *storm_reader(void *baton)
     etv_table_entry_t entry;
 
     for (int i = 0; !storm->stop; i = (i + 1) % STORM_KEYS) {
-        if (!etv_table_find(storm->table, key_of(i), apr_time_from_sec(i), &entry))
+        if (etv_table_find(storm->table, key_of(i), apr_time_from_sec(i), &entry) !=
+            ETV_TABLE_FOUND)
             continue;
         storm->found++;
         if (entry.value.hi != ~entry.value.lo || entry.value.lo % STORM_KEYS != (apr_uint64_t)i)
