@@ -30,8 +30,6 @@ static const unsigned char class_of[256] = {
 #undef D
 #undef E16
 
-#define CODING_MOST 64
-
 static int is_ows(unsigned char c)
 {
     return c == ' ' || c == '\t';
@@ -136,7 +134,7 @@ int etv_entity_tag_own(const etv_entity_tag_t *tag, etv_entity_tag_own_t *own)
     if (at == end) {
         return 1;
     }
-    if (*at++ != '-' || at == end || end - at > CODING_MOST) {
+    if (*at++ != '-' || at == end || end - at > ETV_ENTITY_TAG_CODING_MOST) {
         return 0;
     }
     own->coding = (const char *)at;

@@ -11,6 +11,9 @@
 /** Characters of base64url that carry the 128 bits of one of our tags. */
 #define ETV_ENTITY_TAG_DIGEST_CHARS 22
 
+/** Longest coding that one of our tags may name. */
+#define ETV_ENTITY_TAG_CODING_MOST 64
+
 /** One entity-tag. `opaque` points into the parsed text, between the quotes, not terminated. */
 typedef struct {
     const char *opaque;

@@ -32,9 +32,9 @@ typedef struct {
 } etv_policy_t;
 
 /*
- * Every field of the per-directory configuration: FIELD(name, type) is inherited when unset,
- * LIST(name) is edited by the child (httpd/list.h). Creation and merging are made from this list,
- * so that no field can be forgotten in one of them.
+ * Every field of the per-directory configuration: INT, DURATION and POINTER are inherited when
+ * unset, a LIST is edited by the child (httpd/list.h). Creation and merging are made from this
+ * list, so that no field can be forgotten in one of them.
  */
 #define ETV_DIR_FIELDS(INT, POINTER, LIST, DURATION)                                               \
     INT(mode)                                                                                      \
@@ -78,7 +78,7 @@ typedef struct {
 #undef ETV_DURATION
     etv_store_t *store;  /**< made in child_init */
     etv_hash128_t scope; /**< of store and prefix, made in child_init */
-    const char *vhost;   /**< the ServerName of a virtual host; NULL for the main server */
+    const char *vhost;   /**< what tells a virtual host apart (life.c); NULL for the main server */
 } etv_server_t;
 
 void *etv_config_create_dir(apr_pool_t *p, char *path);

@@ -79,15 +79,6 @@ static const char *set_choice(cmd_parms *cmd, void *dir, const char *word)
 
 /* --- expressions and lists --- */
 
-static const char *check_bytes(const char *text)
-{
-    for (; *text; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return "control characters are not accepted";
-    }
-    return NULL;
-}
-
 /* Text with %{…} in it becomes an expression, restricted where a customer wrote it. */
 static const char *parse_expression(cmd_parms *cmd, etv_item_t *item)
 {
@@ -109,19 +100,17 @@ static const char *parse_expression(cmd_parms *cmd, etv_item_t *item)
 
 static const char *make_model(cmd_parms *cmd, const char *word, etv_item_t *item)
 {
-    const char *wrong = check_bytes(word);
+    const char *wrong = NULL;
 
+    if (etv_model_name_has_control(word))
+        return "control characters are not accepted";
+    if (item->sign != '-')
+        wrong = parse_expression(cmd, item);
     if (wrong)
         return wrong;
-    if (item->sign != '-') {
-        wrong = parse_expression(cmd, item);
-        if (wrong)
-            return wrong;
-    }
-    if (!item->expr && item->len > ETV_MODEL_NAME_MOST)
-        return apr_psprintf(cmd->pool, "a model's name has at most %d bytes", ETV_MODEL_NAME_MOST);
-    if (!item->expr && *word == '%' && strncmp(word, "%{", 2) != 0)
-        return "a model's name cannot begin with %";
+    if (!strstr(word, "%{") && !etv_model_name_is_right(word, item->len))
+        return apr_psprintf(cmd->pool, "a model's name has at most %d bytes and no %% in front",
+                            ETV_MODEL_NAME_MOST);
     item->hash = etv_hash_name(item->text, item->len);
     return NULL;
 }
@@ -392,7 +381,7 @@ static const char *set_store_timeout(cmd_parms *cmd, void *dir, const char *word
 static const char *set_prefix(cmd_parms *cmd, void *dir, const char *word)
 {
     (void)dir;
-    if (!*word || strlen(word) > PREFIX_MOST || check_bytes(word))
+    if (!*word || strlen(word) > PREFIX_MOST || etv_model_name_has_control(word))
         return refuse(cmd, word, "a text of 1 to 128 bytes without control characters");
     server_of(cmd)->prefix = apr_pstrdup(cmd->pool, word);
     return NULL;

@@ -136,11 +136,10 @@ static int try_early(request_rec *r, etv_request_t *request, const char *list)
 {
     if (must_run(r) || !is_clients_own(r, list))
         return DECLINED;
+    if (find_match(r, request, list))
+        return answer(r, request);
     request->conditional = 1;
-    if (!find_match(r, request, list))
-        return DECLINED;
-    request->conditional = 0;
-    return answer(r, request);
+    return DECLINED;
 }
 
 int etv_early_handler(request_rec *r)
@@ -171,6 +170,9 @@ int etv_early_handler_behind_cache(request_rec *r)
         return DECLINED;
     list = apr_table_get(r->headers_in, "If-None-Match");
     if (!list || list == request->if_none_match) /* not mod_cache's */
+        return DECLINED;
+    if (apr_table_get(r->headers_in, "If-Match") ||
+        apr_table_get(r->headers_in, "If-Unmodified-Since")) /* mod_cache leaves neither */
         return DECLINED;
     return try_early(r, request, list);
 }

@@ -3,6 +3,7 @@
 
 #include <apr_strings.h>
 
+#include "core/model_name.h"
 #include "core/vary.h"
 #include "httpd/log.h"
 
@@ -77,15 +78,13 @@ const char *etv_expand_expression(etv_expand_t *expand, const etv_item_t *item, 
 
     if (!text || !*text)
         return NULL;
-    *len = 0;
-    for (const char *c = text; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f || ++*len > most) {
-            ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, expand->r,
-                          "ETV0302: \"%s\" expands to a text that is too long or has control "
-                          "characters",
-                          item->text);
-            return NULL;
-        }
+    *len = strlen(text);
+    if (*len > most || etv_model_name_has_control(text)) {
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, expand->r,
+                      "ETV0302: \"%s\" expands to a text that is too long or has control "
+                      "characters",
+                      item->text);
+        return NULL;
     }
     return text;
 }

@@ -307,12 +307,8 @@ static apr_status_t etag_version_bump(server_rec *s, apr_pool_t *p, const char *
     memset(&bumped, 0, sizeof(bumped));
     bumped.name = model;
     bumped.name_len = strlen(model);
-    if (!bumped.name_len || bumped.name_len > ETV_MODEL_NAME_MOST || *model == '%')
+    if (!etv_model_name_is_right(model, bumped.name_len))
         return APR_EINVAL;
-    for (const char *c = model; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            return APR_EINVAL;
-    }
     bumped.hash = etv_hash_name(model, bumped.name_len);
     if (!server->store)
         return APR_ENOTIMPL;

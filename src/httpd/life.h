@@ -13,6 +13,10 @@ void etv_life_register(void);
 /** The shared table of this host. */
 etv_table_t *etv_life_table(void);
 
+/**
+ * Hooks: defaults before the configuration is read; contradictions in it (httpd -t, too); the
+ * shared table and the names of virtual hosts; the stores of a child.
+ */
 int etv_life_pre_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp);
 int etv_life_check_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);

@@ -54,14 +54,14 @@ const char *etv_list_add(cmd_parms *cmd, etv_list_t *list, const char *words,
 /** `add` on top of `base`. Associative, as httpd's order of merging needs it. */
 etv_list_t etv_list_merge(apr_pool_t *p, etv_list_t base, etv_list_t add);
 
+/** As etv_list_resolve, for a list that has edits. */
+const etv_item_t *etv_list_apply(apr_pool_t *p, const etv_list_t *list, int *n);
+
 /**
  * The members that are left when all edits are done, each once.
  * @param n  out: how many
  * @return an array that lives as long as the list or the pool; NULL when nothing was ever said
  */
-const etv_item_t *etv_list_apply(apr_pool_t *p, const etv_list_t *list, int *n);
-
-/** The same, without a call for a list that has no edits. */
 static inline const etv_item_t *etv_list_resolve(apr_pool_t *p, const etv_list_t *list, int *n)
 {
     *n = 0;

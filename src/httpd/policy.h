@@ -21,6 +21,12 @@ const char *etv_policy_field(request_rec *r, const char *name);
 /** Make `value` the only line of a header; NULL removes it. */
 void etv_policy_set_field(request_rec *r, const char *name, const char *value);
 
+/** Whether two texts are equal, or both NULL. */
+static inline int etv_policy_same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
 /** What a response says now. */
 etv_freshness_t etv_policy_freshness(request_rec *r);
 

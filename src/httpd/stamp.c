@@ -16,8 +16,6 @@
 #include "httpd/policy.h"
 #include "httpd/request.h"
 
-#define CODING_MOST 64
-
 static ap_filter_rec_t *policy_handle;
 static ap_filter_rec_t *final_handle;
 
@@ -79,7 +77,7 @@ static void finish_early(request_rec *r, const etv_request_t *request)
  * The codings of the response, joined with `+`, in `coding`; empty for none.
  * @return 0 when they cannot stand in a tag
  */
-static int codings(request_rec *r, char coding[CODING_MOST + 1])
+static int codings(request_rec *r, char coding[ETV_ENTITY_TAG_CODING_MOST + 1])
 {
     const char *from = etv_policy_field(r, "Content-Encoding"), *name;
     apr_size_t len, at = 0;
@@ -90,7 +88,7 @@ static int codings(request_rec *r, char coding[CODING_MOST + 1])
     while (etv_vary_next(&from, &name, &len)) {
         if (len == 8 && ap_cstr_casecmpn(name, "identity", 8) == 0)
             continue;
-        if (at + 1 + len > CODING_MOST || count++ == ETV_CODINGS_MOST)
+        if (at + 1 + len > ETV_ENTITY_TAG_CODING_MOST || count++ == ETV_CODINGS_MOST)
             return 0;
         if (at)
             coding[at++] = '+';
@@ -138,11 +136,6 @@ static const char *judge(request_rec *r, const etv_request_t *request, const etv
     return etv_coverage_of_vary(r, request, final->vary) ? NULL : "vary";
 }
 
-static int same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 /*
  * `v` when a 304 that never saw the backend would carry the same Cache-Control, Expires and Vary;
  * a coded response has Accept-Encoding in its Vary, and its 304 knows that from the tag.
@@ -154,8 +147,8 @@ static char letter_for(request_rec *r, const etv_request_t *request, const etv_f
 
     if (coded)
         configured.vary = etv_vary_union(r->pool, configured.vary, "Accept-Encoding");
-    return same_text(configured.cache_control, final->cache_control) &&
-                   same_text(configured.expires, final->expires) &&
+    return etv_policy_same(configured.cache_control, final->cache_control) &&
+                   etv_policy_same(configured.expires, final->expires) &&
                    etv_vary_same(configured.vary, final->vary)
                ? 'v'
                : 'u';
@@ -175,7 +168,7 @@ static void restore_vary(request_rec *r, const etv_request_t *request)
 static const char *stamp(request_rec *r, etv_request_t *request)
 {
     etv_freshness_t final;
-    char coding[CODING_MOST + 1];
+    char coding[ETV_ENTITY_TAG_CODING_MOST + 1];
     const char *reason;
     char letter;
 

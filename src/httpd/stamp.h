@@ -7,6 +7,7 @@
 
 #include "httpd/request.h"
 
+/** Register the filters; once, with the hooks. */
 void etv_stamp_register(void);
 
 /** Put the filters into the chain; from the handler hook, when all others are in. */

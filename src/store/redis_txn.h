@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * The two transactions of the Redis store, as bytes: what is sent, and what the replies mean. Both
+ * The two transactions of the Redis store: what is sent, how, and what the replies mean. Both
  * hold ROLE, so that a result tells whether it came from a primary at the same moment.
  */
 #ifndef ETV_STORE_REDIS_TXN_H
@@ -17,9 +17,9 @@ typedef struct {
     int n;
     apr_uint32_t create; /**< bit i: create models[i] first, unless something is there */
     int create_epoch;
-    int secret; /**< read the secret too; create it first when the epoch is created or expected */
-    int create_secret;
-    int server; /**< read the run id too */
+    int secret;        /**< read the secret too */
+    int create_secret; /**< create it first, unless something is there */
+    int server;        /**< read the run id too */
 } etv_redis_ask_t;
 
 /** Replies of a transaction; they live in the connection until its next exchange. */

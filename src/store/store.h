@@ -12,13 +12,12 @@
 #include <apr_time.h>
 
 #include "core/hash.h"
+#include "core/model_name.h"
 
 /** Longest token that is accepted, in bytes. */
 #define ETV_TOKEN_MOST 512
 /** Most models in one lookup. */
 #define ETV_MODELS_MOST 32
-/** Longest model name, in bytes. */
-#define ETV_MODEL_NAME_MOST 256
 /** Bytes of a store's secret for tags. */
 #define ETV_SECRET_BYTES 16
 
@@ -62,7 +61,8 @@ typedef struct etv_store_t etv_store_t;
 
 typedef struct {
     const char *kind; /**< "local", "redis" */
-    /** Read all models as of one moment. Thread-safe. Results in `p`. Bounded by the deadlines. */
+    /** Read all models; what was acknowledged before the call is seen. Thread-safe. Results in `p`.
+     * Bounded by the deadlines. */
     etv_lookup_e (*lookup)(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n,
                            etv_snapshot_t *snapshot);
     /** Give every model a token that it never had. Returns APR_SUCCESS only when the store has
