@@ -8,9 +8,14 @@
 #include <http_protocol.h>
 #include <http_request.h>
 
+#include "httpd/conditions.h"
 #include "httpd/config.h"
+#include "httpd/content.h"
 #include "httpd/early.h"
+#include "httpd/evaluate.h"
+#include "httpd/head.h"
 #include "httpd/life.h"
+#include "httpd/probe.h"
 #include "httpd/request.h"
 #include "httpd/stamp.h"
 
@@ -20,6 +25,9 @@ static void register_hooks(apr_pool_t *p)
 
     (void)p;
     etv_stamp_register();
+    etv_content_register();
+    etv_evaluate_register();
+    etv_probe_register();
     etv_life_register();
 
     ap_hook_pre_config(etv_life_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
@@ -29,6 +37,9 @@ static void register_hooks(apr_pool_t *p)
 
     /* Access is granted, and mod_headers has edited the request. */
     ap_hook_fixups(etv_request_fixup, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_fixups(etv_conditions_fixup, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_fixups(etv_head_fixup, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_insert_error_filter(etv_head_insert_error, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_insert_error_filter(etv_stamp_insert_error, NULL, NULL, APR_HOOK_REALLY_LAST);
     /* All other filters are in the chain by now. Before mod_cache for the client's condition, and
      * behind it for mod_cache's own. */

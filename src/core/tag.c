@@ -188,8 +188,8 @@ char etv_tag_is_whole_list(etv_tag_t *tag, const char *list)
     return etv_tag_matches(tag, list[LETTER], list + DIGEST) ? list[LETTER] : 0;
 }
 
-char *etv_tag_text(apr_pool_t *p, etv_tag_t *tag, char letter, int weak, const char *coding,
-                   apr_size_t coding_len)
+char *etv_tag_write(apr_pool_t *p, char letter, const char *digest, int weak, const char *coding,
+                    apr_size_t coding_len)
 {
     char *text = apr_palloc(p, 2 + 2 + 1 + ETV_ENTITY_TAG_DIGEST_CHARS + 1 + coding_len + 1);
     char *to = text;
@@ -200,7 +200,7 @@ char *etv_tag_text(apr_pool_t *p, etv_tag_t *tag, char letter, int weak, const c
     }
     *to++ = '"';
     *to++ = letter;
-    memcpy(to, etv_tag_digest(tag, letter), ETV_ENTITY_TAG_DIGEST_CHARS);
+    memcpy(to, digest, ETV_ENTITY_TAG_DIGEST_CHARS);
     to += ETV_ENTITY_TAG_DIGEST_CHARS;
     if (coding) {
         *to++ = '-';
@@ -210,4 +210,10 @@ char *etv_tag_text(apr_pool_t *p, etv_tag_t *tag, char letter, int weak, const c
     *to++ = '"';
     *to = '\0';
     return text;
+}
+
+char *etv_tag_text(apr_pool_t *p, etv_tag_t *tag, char letter, int weak, const char *coding,
+                   apr_size_t coding_len)
+{
+    return etv_tag_write(p, letter, etv_tag_digest(tag, letter), weak, coding, coding_len);
 }

@@ -114,11 +114,16 @@ int etv_tag_matches(etv_tag_t *tag, char letter, const char *digest);
 char etv_tag_is_whole_list(etv_tag_t *tag, const char *list);
 
 /**
- * The entity-tag as it stands in a header: `W/"v…-gzip"`.
+ * An entity-tag as it stands in a header: `W/"c…-gzip"`.
+ * @param digest  ETV_ENTITY_TAG_DIGEST_CHARS characters
  * @param coding  the content coding of the response, NULL for none; a coded one is always weak,
  *                because compressed bytes are not reproducible
  * @return a string in `p`
  */
+char *etv_tag_write(apr_pool_t *p, char letter, const char *digest, int weak, const char *coding,
+                    apr_size_t coding_len);
+
+/** As etv_tag_write, with the digest that a tag has for a letter. */
 char *etv_tag_text(apr_pool_t *p, etv_tag_t *tag, char letter, int weak, const char *coding,
                    apr_size_t coding_len);
 

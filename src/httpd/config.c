@@ -3,11 +3,17 @@
 
 #include <apr_strings.h>
 
+#include "core/media_type.h"
+
+/* Longest Content-Type for which the answer is kept. */
+#define TYPE_REMEMBERED 64
+
 #define PREFIX_DEFAULT             "model_version:"
 #define CONNECT_TIMEOUT_DEFAULT_US apr_time_from_msec(250)
 #define COMMAND_TIMEOUT_DEFAULT_US apr_time_from_msec(50)
 
 static int table_size = ETV_TABLE_SIZE_DEFAULT;
+static etv_buffer_limit_t buffer_limit = {ETV_BUFFER_RESPONSE_DEFAULT, ETV_BUFFER_PROCESS_DEFAULT};
 
 #define NUMBER(name)        .name = ETV_UNSET,
 #define POINTER(type, name) .name = NULL,
@@ -109,4 +115,94 @@ int etv_config_table_size(void)
 void etv_config_set_table_size(int entries)
 {
     table_size = entries;
+}
+
+const etv_buffer_limit_t *etv_config_buffer_limit(void)
+{
+    return &buffer_limit;
+}
+
+void etv_config_set_buffer_limit(etv_buffer_limit_t limit)
+{
+    buffer_limit = limit;
+}
+
+/* --- lists that have a default --- */
+
+#define ITEM(t) {.text = (t), .len = sizeof(t) - 1, .trusted = 1, .fold = 1}
+#define DEFAULT_OF(name, members)                                                                  \
+    static apr_array_header_t name##_array = {.elt_size = sizeof(etv_item_t),                      \
+                                              .nelts = sizeof(members) / sizeof((members)[0]),     \
+                                              .nalloc = sizeof(members) / sizeof((members)[0]),    \
+                                              .elts = (char *)(members)};                          \
+    static const etv_list_t name = {.items = &name##_array, .replaces = 1}
+
+static etv_item_t default_type_items[] = {ITEM("text/*"),
+                                          ITEM("application/json"),
+                                          ITEM("application/*+json"),
+                                          ITEM("application/javascript"),
+                                          ITEM("application/xml"),
+                                          ITEM("image/*")};
+DEFAULT_OF(default_types, default_type_items);
+
+static etv_item_t default_header_items[] = {ITEM("Last-Modified"), ITEM("Content-Length")};
+DEFAULT_OF(default_headers, default_header_items);
+
+/* Edits without a list before them edit the default. */
+static const etv_item_t *resolve(apr_pool_t *p, const etv_list_t *said, const etv_list_t *otherwise,
+                                 int *n)
+{
+    etv_list_t both;
+
+    if (said->items && said->replaces)
+        return etv_list_resolve(p, said, n);
+    both = etv_list_merge(p, *otherwise, *said);
+    return etv_list_resolve(p, &both, n);
+}
+
+static int any_matches(const etv_item_t *items, int n, const char *content_type)
+{
+    for (int i = 0; i < n; i++) {
+        if (etv_media_type_matches(content_type, items[i].text))
+            return 1;
+    }
+    return 0;
+}
+
+/* Applications send a handful of types, and most sites leave the list as it is. */
+static int default_covers(const char *content_type)
+{
+    static _Thread_local struct {
+        char type[TYPE_REMEMBERED];
+        int covered;
+    } memo;
+    size_t len = content_type ? strlen(content_type) : 0;
+
+    if (!len || len >= TYPE_REMEMBERED)
+        return any_matches(default_type_items,
+                           (int)(sizeof(default_type_items) / sizeof(default_type_items[0])),
+                           content_type);
+    if (memcmp(memo.type, content_type, len + 1) != 0) {
+        memcpy(memo.type, content_type, len + 1);
+        memo.covered = any_matches(
+            default_type_items, (int)(sizeof(default_type_items) / sizeof(default_type_items[0])),
+            content_type);
+    }
+    return memo.covered;
+}
+
+int etv_config_covers_type(apr_pool_t *p, const etv_dir_t *dir, const char *content_type)
+{
+    const etv_item_t *items;
+    int n;
+
+    if (!dir->types.items)
+        return default_covers(content_type);
+    items = resolve(p, &dir->types, &default_types, &n);
+    return any_matches(items, n, content_type);
+}
+
+const etv_item_t *etv_config_headers(apr_pool_t *p, const etv_dir_t *dir, int *n)
+{
+    return resolve(p, &dir->headers, &default_headers, n);
 }

@@ -19,7 +19,14 @@ extern module AP_MODULE_DECLARE_DATA etag_version_module;
 
 #define ETV_UNSET (-1)
 
-typedef enum { ETV_MODE_OFF, ETV_MODE_VERSION } etv_mode_e;
+typedef enum {
+    ETV_MODE_OFF,
+    ETV_MODE_ON,
+    ETV_MODE_VERSION,
+    ETV_MODE_CONTENT,
+    ETV_MODE_HEADERS
+} etv_mode_e;
+typedef enum { ETV_HEAD_OFF, ETV_HEAD_AS_GET } etv_head_e;
 typedef enum { ETV_STRENGTH_DEFAULT, ETV_STRENGTH_WEAK, ETV_STRENGTH_STRONG } etv_strength_e;
 typedef enum { ETV_UPSTREAM_KEEP, ETV_UPSTREAM_REPLACE } etv_upstream_e;
 typedef enum { ETV_MISSING_INITIALIZE, ETV_MISSING_SKIP } etv_missing_e;
@@ -41,13 +48,16 @@ typedef struct {
     INT(strength)                                                                                  \
     INT(upstream)                                                                                  \
     INT(missing)                                                                                   \
+    INT(head)                                                                                      \
     DURATION(settle_us)                                                                            \
     POINTER(const etv_item_t, salt)                                                                \
     POINTER(const etv_policy_t, policy)                                                            \
     POINTER(const etv_policy_t, policy_unsafe)                                                     \
     LIST(models)                                                                                   \
     LIST(identity)                                                                                 \
-    LIST(vary)
+    LIST(vary)                                                                                     \
+    LIST(types)                                                                                    \
+    LIST(headers)
 
 typedef struct {
 #define ETV_INT(name)           int name;
@@ -76,9 +86,13 @@ typedef struct {
     ETV_SERVER_FIELDS(ETV_POINTER, ETV_DURATION)
 #undef ETV_POINTER
 #undef ETV_DURATION
-    etv_store_t *store;  /**< made in child_init */
-    etv_hash128_t scope; /**< of store and prefix, made in child_init */
-    const char *vhost;   /**< what tells a virtual host apart (life.c); NULL for the main server */
+    etv_store_t *store;                  /**< made in child_init */
+    etv_hash128_t scope;                 /**< of store and prefix, made in child_init */
+    const unsigned char *content_secret; /**< made in child_init; NULL where the store keeps it */
+    unsigned char kept_secret[ETV_SECRET_BYTES]; /**< what the store kept when it was last asked */
+    int has_kept_secret;
+    _Atomic apr_int64_t ask_secret_us; /**< when it shall be asked again */
+    const char *vhost; /**< what tells a virtual host apart (life.c); NULL for the main server */
 } etv_server_t;
 
 void *etv_config_create_dir(apr_pool_t *p, char *path);
@@ -99,13 +113,46 @@ static inline etv_server_t *etv_config_server(const server_rec *s)
 
 static inline int etv_config_is_on(const etv_dir_t *dir)
 {
-    return dir->mode == ETV_MODE_VERSION;
+    return dir->mode > ETV_MODE_OFF; /* unset is less */
 }
 
+static inline int etv_config_uses_versions(const etv_dir_t *dir)
+{
+    return dir->mode == ETV_MODE_VERSION || dir->mode == ETV_MODE_ON;
+}
+
+static inline int etv_config_uses_content(const etv_dir_t *dir)
+{
+    return dir->mode == ETV_MODE_CONTENT || dir->mode == ETV_MODE_ON;
+}
+
+static inline int etv_config_uses_headers(const etv_dir_t *dir)
+{
+    return dir->mode == ETV_MODE_HEADERS;
+}
+
+/** Whether version and header tags are weak, which is their default. */
 static inline int etv_config_weak(const etv_dir_t *dir)
 {
-    return dir->strength != ETV_STRENGTH_STRONG; /* the default of version tags */
+    return dir->strength != ETV_STRENGTH_STRONG;
 }
+
+/** Whether content tags are weak; strong is their default. */
+static inline int etv_config_weak_content(const etv_dir_t *dir)
+{
+    return dir->strength == ETV_STRENGTH_WEAK;
+}
+
+static inline int etv_config_head_as_get(const etv_dir_t *dir)
+{
+    return dir->head == ETV_HEAD_AS_GET;
+}
+
+/** ETagVersionTypes: whether content tags are made for a Content-Type. */
+int etv_config_covers_type(apr_pool_t *p, const etv_dir_t *dir, const char *content_type);
+
+/** ETagVersionHeaders: the names whose values a header tag is made of. */
+const etv_item_t *etv_config_headers(apr_pool_t *p, const etv_dir_t *dir, int *n);
 
 static inline int etv_config_replaces_upstream(const etv_dir_t *dir)
 {
@@ -132,6 +179,18 @@ apr_interval_time_t etv_config_command_timeout_us(const etv_server_t *server);
 /** ETagVersionTableSize, which is global; reset before each reading of the configuration. */
 int etv_config_table_size(void);
 void etv_config_set_table_size(int entries);
+
+#define ETV_BUFFER_RESPONSE_DEFAULT ((apr_off_t)8 << 20)
+#define ETV_BUFFER_PROCESS_DEFAULT  ((apr_size_t)256 << 20)
+
+/** ETagVersionBufferLimit, in bytes; global and reset like the above. */
+typedef struct {
+    apr_off_t response;
+    apr_size_t process;
+} etv_buffer_limit_t;
+
+const etv_buffer_limit_t *etv_config_buffer_limit(void);
+void etv_config_set_buffer_limit(etv_buffer_limit_t limit);
 
 /** The directives (httpd/directives.c). */
 extern const command_rec etv_directives[];

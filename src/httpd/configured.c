@@ -33,6 +33,7 @@ static void run_filter(request_rec *shadow, const char *name)
 etv_freshness_t etv_configured_freshness(request_rec *r, const etv_request_t *request)
 {
     request_rec shadow = *r;
+    etv_response_t now;
 
     shadow.status = HTTP_NOT_MODIFIED;
     shadow.headers_out = request->headers_before; /* copies that nobody else needs */
@@ -44,6 +45,7 @@ etv_freshness_t etv_configured_freshness(request_rec *r, const etv_request_t *re
     etv_policy_apply(&shadow, request->dir, request);
     if (request->headers_filter)
         run_filter(&shadow, "FIXUP_HEADERS_OUT");
-    etv_policy_unify(&shadow);
+    etv_response_scan(&shadow, &now);
+    etv_policy_unify(&shadow, &now);
     return etv_policy_freshness(&shadow);
 }

@@ -2,6 +2,7 @@
 /* The directives: what they accept and where. What they mean is told in docs/directives.md. */
 #include "httpd/config.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #include <apr_file_io.h>
@@ -10,6 +11,7 @@
 
 #include "core/cache_control.h"
 #include "core/duration.h"
+#include "core/media_type.h"
 #include "core/vary.h"
 #include "httpd/identity.h"
 #include "httpd/log.h"
@@ -19,6 +21,7 @@
 #define SECRET_FILE_MOST   4096
 #define TIMEOUT_MOST_US    apr_time_from_sec(60)
 #define CACHE_CONTROL_MOST 2048
+#define BUFFER_MOST        ((apr_int64_t)1 << 40)
 
 /* .htaccess is read while a request is served, and its commands get the request's pool. */
 static int in_htaccess(const cmd_parms *cmd)
@@ -42,13 +45,17 @@ typedef struct {
 typedef struct {
     apr_size_t field; /* offset of an int in etv_dir_t */
     const char *accepted;
-    const choice_t choices[4]; /* ends with a NULL word */
+    const choice_t choices[6]; /* ends with a NULL word */
 } choices_t;
 
-static const choices_t mode_choices = {
-    offsetof(etv_dir_t, mode),
-    "Off or Version",
-    {{"off", ETV_MODE_OFF}, {"version", ETV_MODE_VERSION}, {NULL, 0}}};
+static const choices_t mode_choices = {offsetof(etv_dir_t, mode),
+                                       "Off, On, Version, Content or Headers",
+                                       {{"off", ETV_MODE_OFF},
+                                        {"on", ETV_MODE_ON},
+                                        {"version", ETV_MODE_VERSION},
+                                        {"content", ETV_MODE_CONTENT},
+                                        {"headers", ETV_MODE_HEADERS},
+                                        {NULL, 0}}};
 static const choices_t strength_choices = {offsetof(etv_dir_t, strength),
                                            "Weak, Strong or Default",
                                            {{"default", ETV_STRENGTH_DEFAULT},
@@ -63,6 +70,11 @@ static const choices_t missing_choices = {
     offsetof(etv_dir_t, missing),
     "Initialize or Skip",
     {{"initialize", ETV_MISSING_INITIALIZE}, {"skip", ETV_MISSING_SKIP}, {NULL, 0}}};
+
+static const choices_t head_choices = {
+    offsetof(etv_dir_t, head),
+    "Off or AsGet",
+    {{"off", ETV_HEAD_OFF}, {"asget", ETV_HEAD_AS_GET}, {NULL, 0}}};
 
 static const char *set_choice(cmd_parms *cmd, void *dir, const char *word)
 {
@@ -149,6 +161,32 @@ static const char *set_models(cmd_parms *cmd, void *dir_in, const char *words)
 static const char *set_vary(cmd_parms *cmd, void *dir_in, const char *words)
 {
     return etv_list_add(cmd, &((etv_dir_t *)dir_in)->vary, words, make_vary, 0);
+}
+
+static const char *make_type(cmd_parms *cmd, const char *word, etv_item_t *item)
+{
+    (void)cmd;
+    item->fold = 1;
+    return etv_media_type_is_pattern(word)
+               ? NULL
+               : "accepted are type/subtype, type/*, type/*+suffix and *";
+}
+
+static const char *make_header(cmd_parms *cmd, const char *word, etv_item_t *item)
+{
+    (void)cmd;
+    item->fold = 1;
+    return etv_vary_is_field_name(word) ? NULL : "a response header's name is expected";
+}
+
+static const char *set_types(cmd_parms *cmd, void *dir, const char *words)
+{
+    return etv_list_add(cmd, &((etv_dir_t *)dir)->types, words, make_type, 0);
+}
+
+static const char *set_headers(cmd_parms *cmd, void *dir, const char *words)
+{
+    return etv_list_add(cmd, &((etv_dir_t *)dir)->headers, words, make_header, 0);
 }
 
 static const char *set_identity(cmd_parms *cmd, void *dir_in, const char *words)
@@ -411,12 +449,73 @@ static const char *set_table_size(cmd_parms *cmd, void *dir, const char *word)
     return NULL;
 }
 
+/* Bytes, with K, M or G behind the number. @return 0 when that is not what the text says */
+static int parse_bytes(const char *text, apr_int64_t *bytes)
+{
+    char *end;
+    int shift = 0;
+
+    if (!apr_isdigit(*text))
+        return 0;
+    errno = 0;
+    *bytes = apr_strtoi64(text, &end, 10);
+    switch (*end) {
+    case 'G':
+    case 'g':
+        shift += 10; /* fall through */
+    case 'M':
+    case 'm':
+        shift += 10; /* fall through */
+    case 'K':
+    case 'k':
+        shift += 10;
+        end++;
+        break;
+    default:
+        break;
+    }
+    if (*end || errno || *bytes > BUFFER_MOST >> shift)
+        return 0;
+    *bytes <<= shift;
+    return 1;
+}
+
+static const char *set_buffer_limit(cmd_parms *cmd, void *dir, const char *response,
+                                    const char *process)
+{
+    const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    etv_buffer_limit_t limit = *etv_config_buffer_limit();
+    apr_int64_t bytes = 0;
+
+    (void)dir;
+    if (wrong)
+        return wrong;
+    if (!parse_bytes(response, &bytes))
+        return refuse(cmd, response, "per-response [per-process] in bytes, such as 8M 256M");
+    limit.response = bytes;
+    if (process) {
+        if (!parse_bytes(process, &bytes))
+            return refuse(cmd, process, "per-response [per-process] in bytes, such as 8M 256M");
+        limit.process = (apr_size_t)bytes;
+    }
+    if ((apr_uint64_t)limit.response > limit.process)
+        return apr_psprintf(cmd->pool,
+                            "%s: \"%s%s%s\" is not accepted: one response may not have more than "
+                            "the whole process, which has %" APR_SIZE_T_FMT " bytes; use "
+                            "per-response [per-process], such as 8M 256M",
+                            cmd->cmd->name, response, process ? " " : "", process ? process : "",
+                            limit.process);
+    etv_config_set_buffer_limit(limit);
+    return NULL;
+}
+
 #define OFFSET(field) ((void *)offsetof(etv_dir_t, field))
 #define CHOICE(name, choices, help)                                                                \
     AP_INIT_TAKE1(name, set_choice, (void *)(apr_uintptr_t) & choices, OR_FILEINFO, help)
 
 const command_rec etv_directives[] = {
-    CHOICE("ETagVersion", mode_choices, "Off or Version: what entity-tags come from"),
+    CHOICE("ETagVersion", mode_choices,
+           "Off, On, Version, Content or Headers: what entity-tags come from"),
     AP_INIT_RAW_ARGS("ETagVersionModels", set_models, NULL, OR_FILEINFO,
                      "[+|-]name ..., or none: the models that the response depends on"),
     CHOICE("ETagVersionStrength", strength_choices, "Weak, Strong or Default"),
@@ -435,6 +534,13 @@ const command_rec etv_directives[] = {
     CHOICE("ETagVersionMissing", missing_choices, "Initialize or Skip absent versions"),
     AP_INIT_TAKE1("ETagVersionSettle", set_settle, NULL, OR_FILEINFO,
                   "how long a version that is new to this host is not used"),
+    AP_INIT_RAW_ARGS("ETagVersionHeaders", set_headers, NULL, OR_FILEINFO,
+                     "[+|-]name ..., or none: response headers that header tags are made of"),
+    AP_INIT_RAW_ARGS("ETagVersionTypes", set_types, NULL, OR_FILEINFO,
+                     "[+|-]type/subtype ..., *, or none: media types that get content tags"),
+    CHOICE("ETagVersionHead", head_choices, "Off or AsGet: whether HEAD is run as GET"),
+    AP_INIT_TAKE12("ETagVersionBufferLimit", set_buffer_limit, NULL, RSRC_CONF,
+                   "per-response [per-process]: bytes that content tags may hold back"),
     AP_INIT_TAKE1("ETagVersionStore", set_store, NULL, RSRC_CONF,
                   "local, redis://[user:pass@]host[:port][/db] or redis+unix:///path[?db=N]"),
     AP_INIT_TAKE1("ETagVersionStorePassword", set_store_password, NULL, RSRC_CONF,

@@ -6,40 +6,23 @@
 #include <util_filter.h>
 
 #include "core/accept_encoding.h"
+#include "httpd/conditions.h"
+#include "httpd/head.h"
 #include "httpd/life.h"
 #include "httpd/log.h"
 #include "httpd/request.h"
 #include "httpd/stamp.h"
 
-#define CODED_MOST  4
-#define NOTE_CLIENT "etag-version-condition"
-
-int etv_early_remember(request_rec *r)
-{
-    const char *condition;
-
-    if (r->main || r->prev)
-        return DECLINED;
-    condition = apr_table_get(r->headers_in, "If-None-Match");
-    if (condition)
-        apr_table_setn(r->notes, NOTE_CLIENT, condition);
-    return DECLINED;
-}
+#define CODED_MOST 4
 
 /*
  * mod_cache_socache loses the stored body when it is revalidated. mod_cache puts its own copy of
  * the stored tag into the request, so the address of the text tells whose condition it is, even
  * when both are equal.
  */
-static int is_clients_own(const request_rec *r, const char *condition)
+static int is_clients_own(request_rec *r, const char *condition)
 {
-    const request_rec *first = r;
-
-    if (!etv_life_has_socache())
-        return 1;
-    while (first->prev)
-        first = first->prev;
-    return apr_table_get(first->notes, NOTE_CLIENT) == condition;
+    return !etv_life_has_socache() || etv_conditions_is_clients(r, condition);
 }
 
 static int serves_file(const char *handler)
@@ -157,22 +140,34 @@ int etv_early_handler(request_rec *r)
             return OK;
         remember_before(r, request);
     }
-    etv_stamp_response(r);
+    etv_stamp_response(r, request);
     return DECLINED;
 }
 
-int etv_early_handler_behind_cache(request_rec *r)
+/* Answer mod_cache's own condition, if it asks for the tag that this request has. */
+static int answer_cache(request_rec *r, etv_request_t *request)
 {
-    etv_request_t *request = r->main ? NULL : etv_request_peek(r);
-    const char *list;
+    const char *list = apr_table_get(r->headers_in, "If-None-Match");
 
-    if (!request || !request->tagged || r->status != HTTP_OK)
-        return DECLINED;
-    list = apr_table_get(r->headers_in, "If-None-Match");
     if (!list || list == request->if_none_match) /* not mod_cache's */
         return DECLINED;
     if (apr_table_get(r->headers_in, "If-Match") ||
         apr_table_get(r->headers_in, "If-Unmodified-Since")) /* mod_cache leaves neither */
         return DECLINED;
     return try_early(r, request, list);
+}
+
+int etv_early_handler_behind_cache(request_rec *r)
+{
+    etv_request_t *request = r->main ? NULL : etv_request_peek(r);
+
+    if (!request || r->status != HTTP_OK)
+        return DECLINED;
+    if (request->tagged && answer_cache(r, request) == OK)
+        return OK;
+    if (request->evaluates) {
+        etv_conditions_withhold(r, request);
+        etv_head_run_as_get(r, request);
+    }
+    return DECLINED;
 }

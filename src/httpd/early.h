@@ -8,11 +8,10 @@
 /** The handler hook before mod_cache's: the client's own condition. */
 int etv_early_handler(request_rec *r);
 
-/** The handler hook behind mod_cache's: the condition with which it revalidates a stored response,
- *  when CacheQuickHandler is off. */
+/**
+ * The handler hook behind mod_cache's: the condition with which it revalidates a stored response,
+ * when CacheQuickHandler is off. What this module evaluates is taken away from the handler here.
+ */
 int etv_early_handler_behind_cache(request_rec *r);
-
-/** Remember the client's condition where a module could add its own (mod_cache_socache). */
-int etv_early_remember(request_rec *r);
 
 #endif

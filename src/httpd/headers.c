@@ -51,9 +51,20 @@ void etv_headers_scan(const apr_table_t *table, etv_headers_t *headers)
         switch (strlen(entry->key)) {
             TAKE("host", host);
             TAKE("cookie", cookie);
-            TAKE("if-match", if_match);
+        case sizeof("if-match") - 1:
+            if ((entry->key[3] | 0x20) == 'm')
+                take(entry, "if-match", 8, &headers->if_match);
+            else
+                take(entry, "if-range", 8, &headers->if_range);
+            break;
+            TAKE("range", range);
             TAKE("content-length", content_length);
-            TAKE("transfer-encoding", transfer_encoding);
+        case sizeof("transfer-encoding") - 1:
+            if ((entry->key[0] | 0x20) == 'i')
+                take(entry, "if-modified-since", 17, &headers->if_modified_since);
+            else
+                take(entry, "transfer-encoding", 17, &headers->transfer_encoding);
+            break;
             TAKE("if-unmodified-since", if_unmodified_since);
         case sizeof("if-none-match") - 1:
             if ((entry->key[0] | 0x20) == 'i')

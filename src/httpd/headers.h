@@ -15,7 +15,10 @@ typedef struct {
     const char *authorization;
     const char *if_none_match;
     const char *if_match;
+    const char *if_modified_since;
     const char *if_unmodified_since;
+    const char *range;
+    const char *if_range;
     const char *content_length;
     const char *transfer_encoding;
 } etv_headers_t;

@@ -13,9 +13,11 @@
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
 
+#include "core/blocks.h"
+#include "httpd/conditions.h"
 #include "httpd/config.h"
-#include "httpd/early.h"
 #include "httpd/identity.h"
+#include "httpd/key.h"
 #include "httpd/log.h"
 #include "store/local.h"
 #include "store/redis.h"
@@ -27,6 +29,8 @@
 static etv_table_t *shared_table;
 static int has_socache;
 static int has_brotli;
+static int has_cache;
+static int cache_needs_validator;
 
 etv_table_t *etv_life_table(void)
 {
@@ -43,19 +47,33 @@ int etv_life_has_brotli(void)
     return has_brotli;
 }
 
+int etv_life_has_cache(void)
+{
+    return has_cache;
+}
+
+int etv_life_cache_needs_validator(void)
+{
+    return cache_needs_validator;
+}
+
 /* --- parent --- */
 
 int etv_life_pre_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp)
 {
+    etv_buffer_limit_t buffer_limit = {ETV_BUFFER_RESPONSE_DEFAULT, ETV_BUFFER_PROCESS_DEFAULT};
+
     (void)p;
     (void)plog;
     (void)ptemp;
     etv_config_set_table_size(ETV_TABLE_SIZE_DEFAULT);
+    etv_config_set_buffer_limit(buffer_limit);
     /* All modules are loaded, and httpd sorts the hooks again before it serves. */
     has_brotli = ap_find_linked_module("mod_brotli.c") != NULL;
     has_socache = ap_find_linked_module("mod_cache_socache.c") != NULL;
-    if (has_socache) /* before anything can change the client's condition */
-        ap_hook_post_read_request(etv_early_remember, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    has_cache = ap_find_linked_module("mod_cache.c") != NULL;
+    if (has_cache) /* before anything can change the client's conditions */
+        ap_hook_post_read_request(etv_conditions_remember, NULL, NULL, APR_HOOK_REALLY_FIRST);
     return OK;
 }
 
@@ -92,6 +110,18 @@ static apr_status_t open_table(server_rec *s)
                      "started again",
                      etv_table_entries(shared_table));
     return APR_SUCCESS;
+}
+
+/* Whether a directive stands anywhere with this argument; .htaccess aside. */
+static int is_said(const ap_directive_t *tree, const char *directive, const char *args)
+{
+    for (; tree; tree = tree->next) {
+        if ((ap_cstr_casecmp(tree->directive, directive) == 0 &&
+             ap_cstr_casecmp(tree->args, args) == 0) ||
+            is_said(tree->first_child, directive, args))
+            return 1;
+    }
+    return 0;
 }
 
 static void warn_of_neighbours(server_rec *s)
@@ -191,6 +221,7 @@ int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, ser
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     warn_of_neighbours(s);
+    cache_needs_validator = has_cache && !is_said(ap_conftree, "CacheIgnoreNoLastMod", "on");
     name_vhosts(p, ptemp, s);
     etv_identity_init();
     return OK;
@@ -279,12 +310,14 @@ static void pin_module(const server_rec *s)
 void etv_life_child_init(apr_pool_t *p, server_rec *s)
 {
     pin_module(s);
+    etv_blocks_limit(etv_config_buffer_limit()->process);
     for (server_rec *each = s; each; each = each->next) {
         etv_server_t *server = etv_config_server(each);
         const char *scope = scope_of(p, server);
         apr_status_t rv = APR_SUCCESS;
 
         server->scope = etv_hash_name(scope, strlen(scope));
+        etv_key_prepare(p, server);
         for (const server_rec *other = s; other != each && !server->store; other = other->next) {
             if (same_store(server, etv_config_server(other)))
                 server->store = etv_config_server(other)->store;

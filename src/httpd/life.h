@@ -25,6 +25,12 @@ void etv_life_child_init(apr_pool_t *p, server_rec *s);
 /** Whether a loaded module makes answers to mod_cache's own revalidation dangerous. */
 int etv_life_has_socache(void);
 
+/** Whether mod_cache is loaded. */
+int etv_life_has_cache(void);
+
+/** Whether it is loaded, and nobody has told it to store responses that have no validator. */
+int etv_life_cache_needs_validator(void);
+
 /** Whether mod_brotli is loaded, which changes the ETag and Vary of a 304. */
 int etv_life_has_brotli(void);
 

@@ -10,7 +10,8 @@
 const char *etv_policy_field(request_rec *r, const char *name)
 {
     const char *out = apr_table_get(r->headers_out, name);
-    const char *err = apr_table_get(r->err_headers_out, name);
+    const char *err =
+        apr_is_empty_table(r->err_headers_out) ? NULL : apr_table_get(r->err_headers_out, name);
 
     if (out)
         out = apr_table_getm(r->pool, r->headers_out, name);
@@ -144,32 +145,11 @@ void etv_policy_apply(request_rec *r, const etv_dir_t *dir, const etv_request_t 
         apply_cache_control(r, dir->policy, request);
 }
 
-/* How many lines each of the two headers has: one pass, nothing is allocated. */
-static void count_lines(const apr_table_t *table, int *cache_control, int *vary)
+void etv_policy_unify(request_rec *r, const etv_response_t *now)
 {
-    const apr_array_header_t *all = apr_table_elts(table);
-    const apr_table_entry_t *entry = (const apr_table_entry_t *)(const void *)all->elts;
-
-    for (int i = 0; i < all->nelts; i++) {
-        char initial = entry[i].key[0];
-
-        if (initial == 'C' || initial == 'c')
-            *cache_control += ap_cstr_casecmp(entry[i].key, "Cache-Control") == 0;
-        else if (initial == 'V' || initial == 'v')
-            *vary += ap_cstr_casecmp(entry[i].key, "Vary") == 0;
-    }
-}
-
-void etv_policy_unify(request_rec *r)
-{
-    int cache_control = 0, vary = 0;
-
-    count_lines(r->headers_out, &cache_control, &vary);
-    count_lines(r->err_headers_out, &cache_control, &vary);
-    if (cache_control > 1)
-        etv_policy_set_field(
-            r, "Cache-Control",
-            etv_cache_control_merge(r->pool, etv_policy_field(r, "Cache-Control"), NULL));
-    if (vary > 1)
-        etv_policy_set_field(r, "Vary", etv_vary_union(r->pool, etv_policy_field(r, "Vary"), NULL));
+    if (now->cache_control_lines > 1)
+        etv_policy_set_field(r, "Cache-Control",
+                             etv_cache_control_merge(r->pool, now->cache_control, NULL));
+    if (now->vary_lines > 1)
+        etv_policy_set_field(r, "Vary", etv_vary_union(r->pool, now->vary, NULL));
 }

@@ -7,6 +7,7 @@
 
 #include "httpd/config.h"
 #include "httpd/request.h"
+#include "httpd/response.h"
 
 /** The three headers that caches live by, as they would be sent; NULL for absent ones. */
 typedef struct {
@@ -33,7 +34,8 @@ etv_freshness_t etv_policy_freshness(request_rec *r);
 /** Merge the policy for the request's method and the response's status into the headers. */
 void etv_policy_apply(request_rec *r, const etv_dir_t *dir, const etv_request_t *request);
 
-/** Make one line of what other modules may have added since (strictest wins, union of Vary). */
-void etv_policy_unify(request_rec *r);
+/** Make one line of what other modules may have added since (strictest wins, union of Vary).
+ * @param now  what the response says */
+void etv_policy_unify(request_rec *r, const etv_response_t *now);
 
 #endif

@@ -8,7 +8,9 @@
 
 #include "core/vary.h"
 #include "httpd/coverage.h"
+#include "httpd/conditions.h"
 #include "httpd/expand.h"
+#include "httpd/fields.h"
 #include "httpd/headers.h"
 #include "httpd/life.h"
 #include "httpd/log.h"
@@ -139,83 +141,6 @@ static const char *check_versions(request_rec *r, const etv_request_t *request,
     return reason;
 }
 
-static const request_rec *first_of(const request_rec *r)
-{
-    while (r->prev)
-        r = r->prev;
-    return r;
-}
-
-/* Whether the Host field still names the host that was asked for, or `RequestHeader` changed it. */
-static int is_host_received(const request_rec *r, const char *host)
-{
-    size_t len;
-
-    if (!r->hostname)
-        return 1;
-    if (!host)
-        return 0;
-    len = strlen(r->hostname);
-    return strncasecmp(host, r->hostname, len) == 0 && (!host[len] || host[len] == ':');
-}
-
-/*
- * What is requested and what serves it. Fields that are mostly absent are named in a bit map, so
- * that the usual request hashes few bytes.
- */
-static void add_request(etv_tag_fields_t *fields, request_rec *r, const char *host,
-                        const etv_server_t *server, unsigned char models)
-{
-    const char *target = first_of(r)->unparsed_uri;
-    const char *scheme = ap_http_scheme(r);
-    int http = scheme[0] == 'h' && scheme[1] == 't' && scheme[2] == 't' && scheme[3] == 'p';
-    int https = http && scheme[4] == 's' && !scheme[5];
-    const char *rare[] = {is_host_received(r, host) ? NULL : r->hostname,
-                          https || (http && !scheme[4]) ? NULL : scheme,
-                          server->vhost,
-                          r->args,
-                          r->path_info && *r->path_info ? r->path_info : NULL,
-                          r->handler,
-                          target && strcmp(target, r->uri) == 0 ? NULL : target};
-    enum { RARE = sizeof(rare) / sizeof(rare[0]), HOST = 1 << RARE, HTTPS = HOST << 1 };
-    unsigned int present = (https ? HTTPS : 0U) | (host ? HOST : 0U);
-    unsigned char first[3];
-
-    for (unsigned int i = 0; i < RARE; i++)
-        present |= (unsigned int)(rare[i] != NULL) << i;
-    first[0] = (unsigned char)present;
-    first[1] = (unsigned char)(present >> 8);
-    first[2] = models;
-    etv_tag_fields_add(fields, first, sizeof(first));
-    etv_tag_fields_add_string(fields, r->uri);
-    etv_tag_fields_add_string(fields, r->filename);
-    if (host)
-        etv_tag_fields_add_lower(fields, host);
-    for (unsigned int i = 0; present & (HOST - 1) && i < RARE; i++) {
-        if (rare[i])
-            etv_tag_fields_add_string(fields, rare[i]);
-    }
-}
-
-/* The values of the request headers that the response varies on (law of shared caches: whoever
- * would get another response must get another tag). Codings and credentials have their own way. */
-static void add_varied(etv_tag_fields_t *fields, request_rec *r, const char *vary)
-{
-    const char *cursor = vary, *name;
-    apr_size_t len;
-
-    while (etv_vary_next(&cursor, &name, &len)) {
-        const char *header = apr_pstrmemdup(r->pool, name, len);
-
-        if (ap_cstr_casecmp(header, "Accept-Encoding") == 0 ||
-            ap_cstr_casecmp(header, "Cookie") == 0 || ap_cstr_casecmp(header, "Authorization") == 0)
-            continue;
-        etv_tag_fields_add_string(fields, header);
-        etv_headers_add_lines(fields, r, header);
-    }
-    etv_tag_fields_add(fields, NULL, 0);
-}
-
 static void compute(request_rec *r, etv_request_t *request, const etv_server_t *server,
                     const etv_model_t *models, int n, const etv_snapshot_t *snapshot,
                     const char *salt, apr_size_t salt_len)
@@ -224,7 +149,7 @@ static void compute(request_rec *r, etv_request_t *request, const etv_server_t *
     etv_tag_fields_t fields;
 
     etv_tag_fields_init(&fields, r->pool);
-    add_request(&fields, r, request->host, server, (unsigned char)n);
+    etv_fields_add_request(&fields, r, request->host, server, (unsigned char)n);
     if (snapshot->instance_len == 16)
         etv_tag_fields_add(&fields, snapshot->instance, 16);
     else
@@ -239,7 +164,7 @@ static void compute(request_rec *r, etv_request_t *request, const etv_server_t *
     if (salt || request->identity.n || request->vary) {
         etv_tag_fields_add(&fields, salt, salt_len);
         etv_identity_add(&request->identity, r, &fields);
-        add_varied(&fields, r, request->vary);
+        etv_fields_add_varied(&fields, r, request->vary);
     }
     etv_tag_make_memo(&request->tag, &fields, server->secret ? server->secret : snapshot->secret,
                       &memo);
@@ -260,20 +185,33 @@ static int covers_own_vary(request_rec *r, const etv_request_t *request)
                                   etv_coverage_of_vary(r, request, request->own_vary));
 }
 
+/* What the request itself says against tags that are not made of the response's bytes. */
+static const char *check_request(request_rec *r, const etv_request_t *request,
+                                 const etv_headers_t *headers)
+{
+    if (!covers_own_vary(r, request))
+        return "vary";
+    if (!etv_identity_covers_request(&request->identity, r, headers->cookie != NULL,
+                                     headers->authorization != NULL))
+        return "identity";
+    if ((headers->content_length || headers->transfer_encoding) && ap_request_has_body(r))
+        return "request-body";
+    return NULL;
+}
+
 /*
  * Decide about the version tag. Returns NULL when there is one, else the reason why not. The
  * versions are read here, before any content handler runs: an old version on new data costs one
  * download, a new version on old data would be stale for good.
  */
-static const char *decide(request_rec *r, etv_request_t *request, const etv_item_t *items, int n,
-                          etv_model_t *models)
+static const char *decide(request_rec *r, etv_request_t *request, const etv_headers_t *headers,
+                          const etv_item_t *items, int n, etv_model_t *models)
 {
     const etv_server_t *server = etv_config_server(r->server);
     const etv_item_t *salt = request->dir->salt;
     const char *salt_text = NULL, *reason;
     apr_size_t salt_len = 0;
     etv_expand_t expand = {r, NULL, NULL};
-    etv_headers_t headers;
     etv_snapshot_t snapshot;
 
     snapshot.now_us = r->request_time;
@@ -289,17 +227,9 @@ static const char *decide(request_rec *r, etv_request_t *request, const etv_item
     if (reason)
         return reason;
     note_models(r, request->dir->models.joined, models, n);
-    etv_headers_scan(r->headers_in, &headers);
-    request->host = headers.host;
-    request->if_none_match = headers.if_none_match;
-    request->preconditions = headers.if_match || headers.if_unmodified_since;
-    if (!covers_own_vary(r, request))
-        return "vary";
-    if (!etv_identity_covers_request(&request->identity, r, headers.cookie != NULL,
-                                     headers.authorization != NULL))
-        return "identity";
-    if ((headers.content_length || headers.transfer_encoding) && ap_request_has_body(r))
-        return "request-body";
+    reason = check_request(r, request, headers);
+    if (reason)
+        return reason;
     if (!server->store ||
         server->store->ops->lookup(server->store, r->pool, models, n, &snapshot) != ETV_LOOKUP_OK)
         return "store-down";
@@ -308,6 +238,25 @@ static const char *decide(request_rec *r, etv_request_t *request, const etv_item
         return reason;
     compute(r, request, server, models, n, &snapshot, salt_text, salt_len);
     return NULL;
+}
+
+/* What the mode asks for before the handler runs. */
+static void prepare(request_rec *r, etv_request_t *request, const etv_headers_t *headers,
+                    const etv_item_t *items, int n, etv_model_t *models)
+{
+    const etv_dir_t *dir = request->dir;
+    const char *reason = NULL;
+
+    if (etv_config_uses_versions(dir)) {
+        reason = decide(r, request, headers, items, n, models);
+        request->tagged = !reason;
+    } else if (etv_config_uses_headers(dir)) {
+        reason = check_request(r, request, headers);
+        request->header_ready = !reason;
+    }
+    if (reason)
+        etv_request_note(r, reason);
+    request->evaluates = request->tagged || dir->mode != ETV_MODE_VERSION;
 }
 
 static etv_request_t *make(request_rec *r, const etv_dir_t *dir)
@@ -319,7 +268,7 @@ static etv_request_t *make(request_rec *r, const etv_dir_t *dir)
         etv_model_t models[];
     } *both = apr_pcalloc(r->pool, sizeof(*both) + sizeof(etv_model_t) * (apr_size_t)n);
     etv_request_t *request = &both->request;
-    const char *reason;
+    etv_headers_t headers;
 
     request->dir = dir;
     request->filename = r->filename;
@@ -332,11 +281,12 @@ static etv_request_t *make(request_rec *r, const etv_dir_t *dir)
     request->identity = etv_identity_of(r->pool, &dir->identity);
     request->vary = configured_vary(r->pool, &dir->vary);
     request->own_vary = find_own_vary(r);
-    reason = decide(r, request, items, n, both->models);
-    if (reason)
-        etv_request_note(r, reason);
-    else
-        request->tagged = 1;
+    etv_headers_scan(r->headers_in, &headers);
+    etv_conditions_take(r, request, &headers);
+    request->host = headers.host;
+    request->if_none_match = headers.if_none_match;
+    request->preconditions = headers.if_match || headers.if_unmodified_since;
+    prepare(r, request, &headers, items, n, both->models);
     return request;
 }
 

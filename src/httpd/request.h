@@ -5,6 +5,8 @@
 
 #include <httpd.h>
 
+#include "core/digest.h"
+#include "core/precondition.h"
 #include "core/tag.h"
 #include "httpd/config.h"
 #include "httpd/identity.h"
@@ -12,6 +14,14 @@
 /** The note that says why, and the one that names the models; for LogFormat. */
 #define ETV_NOTE        "etag-version"
 #define ETV_NOTE_MODELS "etag-version-models"
+
+/** What a response was before an encoder that stands among the content filters (probe.h). */
+typedef struct {
+    const char *etag;     /**< NULL for none */
+    etv_digest_t *digest; /**< of its body so far; NULL when it is not hashed */
+    apr_off_t length;
+    int whole; /**< the end was seen */
+} etv_probe_t;
 
 typedef struct {
     const etv_dir_t *dir;
@@ -23,16 +33,36 @@ typedef struct {
     const char *vary;     /**< what ETagVersionVary and the expressions name; NULL for none */
     etv_tag_t tag;        /**< valid when `tagged` */
     int tagged;           /**< versions were read: the response may get the tag */
+    int header_ready;     /**< the response may get a header tag */
 
     /* The request's fields as fixups found them; NULL for absent ones. */
     const char *host;
     const char *if_none_match;
     int preconditions; /**< If-Match or If-Unmodified-Since is there */
 
+    etv_conditions_t client; /**< what the client asked, for this module to evaluate */
+    etv_conditions_t cache;  /**< what mod_cache asks on its own behalf; empty where it does not */
+    int evaluates;           /**< preconditions are this module's */
+    int withheld;            /**< the handler does not see them */
+    int as_get;              /**< a HEAD that is run as GET, until the filters make it one again */
+
     int conditional;   /**< If-None-Match was looked at, and nothing matched */
     const char *early; /**< the entity-tag of the early 304; NULL when there is none */
     char early_letter;
     int early_coded; /**< that tag names a content coding */
+
+    /* Made while the response passes. */
+    etv_digest_t *content; /**< of the whole body, for a content tag; NULL when there is none */
+    const char *content_encoding; /**< that of the bytes that were hashed */
+    const char *header;           /**< digest of a header tag, ETV_ENTITY_TAG_DIGEST_CHARS; NULL */
+    const char *content_reason; /**< why there is no content or header tag; NULL: none was tried */
+    etv_probe_t *probe;         /**< NULL where no encoder could have come so early */
+    const char *upstream;       /**< the entity-tag that the handler gave, before the encoders */
+    int upstream_coded;         /**< with a Content-Encoding of the handler's own */
+    const char *stamped;        /**< the entity-tag that this module gave; NULL */
+    const char *stamped_plain;  /**< the same without coding */
+    int stamped_own;            /**< made here, rather than a backend's that was encoded */
+    int ended;                  /**< mod_cache was told 304: the rest is dropped */
 
     /* As configuration left them before the backend ran, for what it alone would have given. */
     apr_table_t *headers_before;

@@ -4,32 +4,24 @@
 #include <http_connection.h>
 #include <http_protocol.h>
 #include <util_filter.h>
-#include <apr_lib.h>
 #include <apr_strings.h>
 
-#include "core/accept_encoding.h"
 #include "core/cache_control.h"
+#include "core/digest.h"
 #include "core/vary.h"
 #include "httpd/configured.h"
-#include "httpd/coverage.h"
+#include "httpd/content.h"
+#include "httpd/evaluate.h"
+#include "httpd/header_tag.h"
+#include "httpd/judge.h"
+#include "httpd/life.h"
 #include "httpd/log.h"
 #include "httpd/policy.h"
+#include "httpd/probe.h"
 #include "httpd/request.h"
 
 static ap_filter_rec_t *policy_handle;
 static ap_filter_rec_t *final_handle;
-
-/* --- before the encoders --- */
-
-static apr_status_t policy_filter(ap_filter_t *f, apr_bucket_brigade *bb)
-{
-    const etv_request_t *request = etv_request_peek(f->r);
-    const etv_dir_t *dir = etv_config_dir(f->r);
-
-    etv_policy_apply(f->r, dir, request);
-    ap_remove_output_filter(f);
-    return ap_pass_brigade(f->next, bb);
-}
 
 /* --- behind the encoders: the early 304 --- */
 
@@ -56,13 +48,16 @@ static void drop_representation(request_rec *r)
 
 static void finish_early(request_rec *r, const etv_request_t *request)
 {
+    etv_response_t now;
+
     if (request->early_letter == 'u') {
         /* The 200 carried what only the backend knows: say nothing, caches keep what they have. */
         etv_policy_set_field(r, "Cache-Control", NULL);
         etv_policy_set_field(r, "Expires", NULL);
         etv_policy_set_field(r, "Vary", NULL);
     } else {
-        etv_policy_unify(r);
+        etv_response_scan(r, &now);
+        etv_policy_unify(r, &now);
         if (request->early_coded)
             etv_policy_set_field(
                 r, "Vary", etv_vary_union(r->pool, etv_policy_field(r, "Vary"), "Accept-Encoding"));
@@ -72,69 +67,6 @@ static void finish_early(request_rec *r, const etv_request_t *request)
 }
 
 /* --- behind the encoders: the 200 --- */
-
-/*
- * The codings of the response, joined with `+`, in `coding`; empty for none.
- * @return 0 when they cannot stand in a tag
- */
-static int codings(request_rec *r, char coding[ETV_ENTITY_TAG_CODING_MOST + 1])
-{
-    const char *from = etv_policy_field(r, "Content-Encoding"), *name;
-    apr_size_t len, at = 0;
-    int count = 0;
-
-    if (!from)
-        from = r->content_encoding;
-    while (etv_vary_next(&from, &name, &len)) {
-        if (len == 8 && ap_cstr_casecmpn(name, "identity", 8) == 0)
-            continue;
-        if (at + 1 + len > ETV_ENTITY_TAG_CODING_MOST || count++ == ETV_CODINGS_MOST)
-            return 0;
-        if (at)
-            coding[at++] = '+';
-        for (apr_size_t i = 0; i < len; i++) {
-            if (!apr_isalnum(name[i]) && !strchr("_.-", name[i]))
-                return 0;
-            coding[at++] = (char)apr_tolower(name[i]);
-        }
-    }
-    coding[at] = '\0';
-    return 1;
-}
-
-/* mod_cache's marker, and the header of every other cache that follows RFC 9111 §5.1. */
-static int comes_from_cache(request_rec *r)
-{
-    return apr_table_get(r->subprocess_env, "cache-hit") != NULL ||
-           etv_policy_field(r, "Age") != NULL;
-}
-
-/* Whether this response may have the version tag: NULL, or the reason why not. */
-static const char *judge(request_rec *r, const etv_request_t *request, const etv_freshness_t *final)
-{
-    const etv_identity_t *identity = &request->identity;
-
-    if (r->status != HTTP_OK)
-        return "status";
-    if (apr_table_get(r->notes, "no-etag")) /* httpd will send none (FileETag None, mod_include) */
-        return "no-etag";
-    if (comes_from_cache(r))
-        return "cached";
-    /* A version tag must not stand on a 206, nor satisfy If-Range (RFC 9110 §13.1.5). */
-    if (apr_table_get(r->headers_in, "Range"))
-        return "range";
-    if (!etv_config_replaces_upstream(request->dir) && etv_policy_field(r, "ETag"))
-        return "kept";
-    if (etv_cache_control_has(final->cache_control, "no-store"))
-        return "no-store";
-    if (etv_vary_has_any(final->vary))
-        return "vary";
-    if (!identity->none && etv_policy_field(r, "Set-Cookie"))
-        return "set-cookie";
-    if (!identity->n && etv_cache_control_has(final->cache_control, "private"))
-        return "private";
-    return etv_coverage_of_vary(r, request, final->vary) ? NULL : "vary";
-}
 
 /*
  * `v` when a 304 that never saw the backend would carry the same Cache-Control, Expires and Vary;
@@ -165,66 +97,274 @@ static void restore_vary(request_rec *r, const etv_request_t *request)
             r, "Vary", etv_vary_union(r->pool, etv_policy_field(r, "Vary"), request->own_vary));
 }
 
-static const char *stamp(request_rec *r, etv_request_t *request)
+/*
+ * mod_cache stores a response without any lifetime for CacheDefaultExpire, once it has a validator.
+ * A tag of ours must not make it more cacheable than it was (RFC 9111 §4.2.2): it may be stored,
+ * and is asked about each time.
+ */
+static void guard_lifetime(request_rec *r, const etv_response_t *now)
+{
+    const char *guard =
+        apr_table_get(r->headers_in, "Authorization") ? "max-age=0" : "max-age=0, must-revalidate";
+
+    if (!etv_life_cache_needs_validator() || etv_policy_field(r, "Expires") ||
+        etv_policy_field(r, "Last-Modified") ||
+        etv_cache_control_has(now->cache_control, "max-age") ||
+        etv_cache_control_has(now->cache_control, "s-maxage") || !etv_evaluate_is_stored(r))
+        return;
+    etv_policy_set_field(r, "Cache-Control",
+                         etv_cache_control_merge(r->pool, now->cache_control, guard));
+}
+
+/* Give the response a tag of ours. @param plain  the same tag without coding */
+static void put_tag(request_rec *r, etv_request_t *request, const etv_response_t *now,
+                    const char *text, const char *plain)
+{
+    request->stamped = text;
+    request->stamped_plain = plain;
+    request->stamped_own = 1;
+    if (now->etag)
+        etv_policy_set_field(r, "ETag", text);
+    else
+        apr_table_addn(r->headers_out, "ETag", text);
+    guard_lifetime(r, now);
+}
+
+static const char *said_of(const etv_request_t *request)
+{
+    return request->conditional || request->client.if_none_match ? "changed" : "fresh";
+}
+
+static const char *stamp_version(request_rec *r, etv_request_t *request, const etv_response_t *now,
+                                 apr_bucket_brigade *bb)
 {
     etv_freshness_t final;
     char coding[ETV_ENTITY_TAG_CODING_MOST + 1];
-    const char *reason;
+    int weak = etv_config_weak(request->dir);
+    const char *reason = etv_judge_body(r, bb);
     char letter;
 
-    final = etv_policy_freshness(r);
-    reason = judge(r, request, &final);
+    if (!reason)
+        reason = etv_judge_version(r, request, now);
     if (reason)
         return reason;
-    if (!codings(r, coding))
+    if (!etv_judge_codings(now->content_encoding, coding))
         return "coding";
+    final = etv_policy_freshness(r);
     letter = letter_for(r, request, &final, *coding != '\0');
-    etv_policy_set_field(r, "ETag",
-                         etv_tag_text(r->pool, &request->tag, letter, etv_config_weak(request->dir),
-                                      *coding ? coding : NULL, strlen(coding)));
+    put_tag(
+        r, request, now,
+        etv_tag_text(r->pool, &request->tag, letter, weak, *coding ? coding : NULL, strlen(coding)),
+        etv_tag_text(r->pool, &request->tag, letter, weak, NULL, 0));
     return request->conditional ? "changed" : "fresh";
 }
 
-/*
- * What the body itself says against a tag: NULL, or the reason. To HTTP/1.0 a body without length
- * ends where the connection does (RFC 9112 §6.3), so a truncated one looks whole, and only a body
- * that is all here is known to be.
- */
-static const char *judge_body(request_rec *r, apr_bucket_brigade *bb)
+static const char *stamp_digest(request_rec *r, etv_request_t *request, const etv_response_t *now,
+                                char letter, const char *digest, int weak)
 {
-    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb);
-         b = APR_BUCKET_NEXT(b)) {
-        if (AP_BUCKET_IS_ERROR(b) || AP_BUCKET_IS_EOC(b))
-            return "error";
+    char coding[ETV_ENTITY_TAG_CODING_MOST + 1] = "";
+    const char *plain, *text;
+
+    if (now->content_encoding && !etv_judge_codings(now->content_encoding, coding))
+        return "coding";
+    text = plain = etv_tag_write(r->pool, letter, digest, weak, NULL, 0);
+    if (*coding) {
+        text = etv_tag_write(r->pool, letter, digest, weak, coding, strlen(coding));
+        /* which of its codings a client gets is told by its Accept-Encoding */
+        etv_policy_set_field(
+            r, "Vary", etv_vary_union(r->pool, etv_policy_field(r, "Vary"), "Accept-Encoding"));
     }
-    if (r->proto_num < HTTP_VERSION(1, 1) && !etv_policy_field(r, "Content-Length") &&
-        (APR_BRIGADE_EMPTY(bb) || !APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(bb))))
-        return "stream";
-    return NULL;
+    put_tag(r, request, now, text, plain);
+    return said_of(request);
+}
+
+/*
+ * What a cache or a client would take for another representation is another one: as it will be
+ * sent, but for what httpd's encoders have done to it.
+ */
+static void finish_content(request_rec *r, const etv_request_t *request,
+                           char digest[ETV_ENTITY_TAG_DIGEST_CHARS])
+{
+    unsigned char result[ETV_DIGEST_BYTES];
+    const char *language;
+
+    if (r->content_languages && r->content_languages->nelts)
+        language = apr_array_pstrcat(r->pool, r->content_languages, ',');
+    else
+        language = etv_policy_field(r, "Content-Language");
+    etv_digest_update_field(request->content, ap_make_content_type(r, r->content_type));
+    etv_digest_update_field(request->content, language);
+    etv_digest_update_field(request->content, request->content_encoding);
+    etv_digest_result(request->content, result);
+    etv_tag_base64url(digest, result);
+}
+
+/* @param judged  nothing has had its say since etv_judge_content */
+static const char *stamp_content(request_rec *r, etv_request_t *request, const etv_response_t *now,
+                                 int judged)
+{
+    const char *reason = judged ? NULL : etv_judge_content(r, request, now);
+    char digest[ETV_ENTITY_TAG_DIGEST_CHARS];
+
+    if (reason)
+        return reason;
+    finish_content(r, request, digest);
+    return stamp_digest(r, request, now, 'c', digest, etv_config_weak_content(request->dir));
+}
+
+static const char *stamp_header(request_rec *r, etv_request_t *request, const etv_response_t *now,
+                                apr_bucket_brigade *bb)
+{
+    const char *reason = etv_judge_body(r, bb);
+
+    if (!reason)
+        reason = etv_judge_version(r, request, now);
+    return reason
+               ? reason
+               : stamp_digest(r, request, now, 'h', request->header, etv_config_weak(request->dir));
+}
+
+/*
+ * A backend's tag that stays, where its conditions are judged here. If httpd has encoded the body,
+ * the bytes are not reproducible and the tag is weak and names the coding, whatever the encoders
+ * have made of it.
+ */
+static void settle_kept(request_rec *r, etv_request_t *request, const etv_response_t *now)
+{
+    char coding[ETV_ENTITY_TAG_CODING_MOST + 1];
+    const char *cursor = request->upstream;
+    etv_entity_tag_t tag;
+
+    if (!request->upstream || request->upstream_coded || !request->evaluates ||
+        r->status != HTTP_OK || !etv_judge_codings(now->content_encoding, coding) || !*coding ||
+        etv_entity_tag_next(request->upstream, &cursor, &tag) != ETV_ENTITY_TAG_ONE)
+        return;
+    request->stamped_plain = request->upstream;
+    request->stamped = apr_psprintf(r->pool, "W/\"%.*s-%s\"", (int)tag.len, tag.opaque, coding);
+    etv_policy_set_field(r, "ETag", request->stamped);
+}
+
+/* GET's tag will not be the backend's: a HEAD that showed that one would make caches drop what they
+ * have of GET (RFC 9111 §4.3.5). */
+static void settle_head(request_rec *r, const etv_request_t *request)
+{
+    if (etv_config_replaces_upstream(request->dir) && r->status == HTTP_OK)
+        etv_policy_set_field(r, "ETag", NULL);
+}
+
+static void settle_tag(request_rec *r, etv_request_t *request, const etv_response_t *now,
+                       apr_bucket_brigade *bb, int judged)
+{
+    const char *reason = request->content_reason;
+
+    if (request->content)
+        reason = stamp_content(r, request, now, judged);
+    else if (request->tagged)
+        reason = stamp_version(r, request, now, bb);
+    else if (request->header)
+        reason = stamp_header(r, request, now, bb);
+    else if (request->header_ready && !reason)
+        reason = "status";
+    if (!request->stamped)
+        settle_kept(r, request, now);
+    if (!request->stamped && reason && strcmp(reason, "head") == 0)
+        settle_head(r, request);
+    if (!reason)
+        return;
+    etv_request_note(r, reason);
+    ap_log_rerror(APLOG_MARK, APLOG_TRACE1, 0, r, "entity-tag: %s", reason);
+}
+
+/*
+ * Say what there is to say behind the encoders.
+ * @param judged  there are none, and nothing else that could have changed the response
+ * @return 1 when mod_cache was told 304: nothing more of the response may be passed on
+ */
+static int settle(request_rec *r, etv_request_t *request, apr_bucket_brigade *bb, int judged)
+{
+    etv_response_t now;
+
+    if (request && request->early && r->status == HTTP_NOT_MODIFIED) {
+        finish_early(r, request);
+        return 0;
+    }
+    if (request)
+        restore_vary(r, request);
+    etv_response_scan(r, &now);
+    etv_policy_unify(r, &now);
+    if (!request)
+        return 0;
+    settle_tag(r, request, &now, bb, judged);
+    if (!etv_evaluate_for_cache(r, request))
+        return 0;
+    etv_request_note(r, "revalidated");
+    request->ended = 1;
+    apr_brigade_cleanup(bb);
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(bb->bucket_alloc));
+    return 1;
 }
 
 static apr_status_t final_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
-    request_rec *r = f->r;
+    etv_request_t *request = etv_request_peek(f->r);
+
+    if (request && request->ended) {
+        apr_brigade_cleanup(bb);
+        return APR_SUCCESS;
+    }
+    if (!settle(f->r, request, bb, 0))
+        ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, bb);
+}
+
+/* --- before the encoders --- */
+
+/* What the handler said, before encoders change it. */
+static void note_upstream(request_rec *r, etv_request_t *request, const etv_response_t *now)
+{
+    const etv_probe_t *probe = etv_probe_of(request, now);
+    char coding[ETV_ENTITY_TAG_CODING_MOST + 1];
+
+    request->upstream = probe ? probe->etag : now->etag;
+    request->upstream_coded = !probe && now->content_encoding &&
+                              (!etv_judge_codings(now->content_encoding, coding) || *coding);
+    if (request->header_ready)
+        request->header = etv_header_tag_digest(r, request, &request->content_reason);
+}
+
+void etv_stamp_begin(request_rec *r, etv_response_t *now)
+{
     etv_request_t *request = etv_request_peek(r);
 
-    if (request && request->early && r->status == HTTP_NOT_MODIFIED) {
-        finish_early(r, request);
-    } else {
-        etv_policy_unify(r);
-        if (request)
-            restore_vary(r, request);
-        if (request && request->tagged && !request->early) {
-            const char *reason = judge_body(r, bb);
+    etv_policy_apply(r, etv_config_dir(r), request);
+    etv_response_scan(r, now);
+    if (request && ap_is_HTTP_SUCCESS(r->status))
+        note_upstream(r, request, now);
+}
 
-            if (!reason)
-                reason = stamp(r, request);
-            etv_request_note(r, reason);
-            ap_log_rerror(APLOG_MARK, APLOG_TRACE1, 0, r, "version tag: %s", reason);
-        }
-    }
+apr_status_t etv_stamp_pass(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    request_rec *r = f->r;
+    ap_filter_t *next = f->next;
+
     ap_remove_output_filter(f);
-    return ap_pass_brigade(f->next, bb);
+    if (!next || next->frec->ftype > AP_FTYPE_CONTENT_SET) {
+        if (settle(r, etv_request_peek(r), bb, 1))
+            ap_add_output_filter_handle(final_handle, NULL, r, r->connection);
+    } else {
+        ap_add_output_filter_handle(final_handle, NULL, r, r->connection);
+    }
+    return ap_pass_brigade(next, bb);
+}
+
+static apr_status_t policy_filter(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    etv_response_t now;
+
+    if (APR_BRIGADE_EMPTY(bb))
+        return ap_pass_brigade(f->next, bb);
+    etv_stamp_begin(f->r, &now);
+    return etv_stamp_pass(f, bb);
 }
 
 /* --- hooks --- */
@@ -237,10 +377,20 @@ void etv_stamp_register(void)
         ap_register_output_filter("ETAG_VERSION_FINAL", final_filter, NULL, AP_FTYPE_CONTENT_SET);
 }
 
-void etv_stamp_response(request_rec *r)
+void etv_stamp_headers(request_rec *r)
 {
     ap_add_output_filter_handle(policy_handle, NULL, r, r->connection);
-    ap_add_output_filter_handle(final_handle, NULL, r, r->connection);
+}
+
+void etv_stamp_response(request_rec *r, const etv_request_t *request)
+{
+    if (etv_config_uses_content(request->dir) && etv_request_is_get(r))
+        etv_content_insert(r);
+    else
+        etv_stamp_headers(r);
+    etv_evaluate_insert(r, request);
+    if (request->evaluates)
+        etv_probe_insert(r);
 }
 
 void etv_stamp_early(request_rec *r, const etv_request_t *request)
@@ -248,7 +398,7 @@ void etv_stamp_early(request_rec *r, const etv_request_t *request)
     const ap_filter_t *first = r->output_filters; /* the chain is sorted by type */
 
     if (first && first->frec->ftype <= AP_FTYPE_CONTENT_SET) {
-        etv_stamp_response(r);
+        etv_stamp_headers(r);
         return;
     }
     if (request->early_coded || request->dir->policy || request->identity.n || request->vary ||
@@ -272,7 +422,7 @@ static int wants_unsafe_policy(const request_rec *r)
 void etv_stamp_error_document(request_rec *r)
 {
     if (r->status != HTTP_OK && wants_unsafe_policy(r))
-        etv_stamp_response(r);
+        etv_stamp_headers(r);
 }
 
 void etv_stamp_insert_error(request_rec *r)

@@ -2,16 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instructions per request, counted by callgrind.
 
-A single httpd process (-X) serves the same conditional GET over one kept connection, FEW times in one
-run and MANY times in another; the difference of the two counts, divided by the difference of the
-numbers, is what one request costs, without start and end of the server. Directives stand at the server
-level: a <Location> costs about 2,500 more for the merging that httpd does, whatever the module.
+A single httpd process (-X) serves the same request over one kept connection, FEW times in one run and
+MANY times in another; the difference of the two counts, divided by the difference of the numbers, is what
+one request costs, without start and end of the server. Directives stand at the server level: a <Location>
+costs about 2,500 more for the merging that httpd does, whatever the module.
 
-usage: cost.py [--check] [--mpm event|prefork]; --check exits 1 beyond the limits.
+The first part counts the 304s that are answered early, beside a constant one. The second part counts
+proxied responses under ETagVersion Content, beside the same module switched off.
+
+usage: cost.py [--check] [--mpm event|prefork] [--profile FOLDER] [case ...]
+  --check exits 1 beyond the limits; --profile keeps callgrind's files, for callgrind_annotate
 """
 import argparse
 import re
+import shutil
 import sys
+from pathlib import Path
 
 import rig
 
@@ -19,67 +25,145 @@ FEW, MANY = 200, 2000
 # What the early 304 may cost more than the constant one.
 LIMITS = {"local": 2500, "redis": 14000}
 
+# The proxied cases: what, size, directives, conditional; and their limits, as a multiple of the case with the
+# module switched off.
+PROXIED = {
+    "off-1k": ("200 of 1 KB proxied, ETagVersion Off", "1 KB", rig.OFF, False),
+    "content-1k": ("200 of 1 KB proxied, ETagVersion Content", "1 KB", rig.CONTENT, False),
+    "late-1k": ("late 304 for 1 KB proxied", "1 KB", rig.CONTENT, True),
+    "off-140k": ("200 of 140 KB proxied, ETagVersion Off", "140 KB", rig.OFF, False),
+    "content-140k": ("200 of 140 KB proxied, ETagVersion Content", "140 KB", rig.CONTENT, False),
+    "late-140k": ("late 304 for 140 KB proxied", "140 KB", rig.CONTENT, True),
+}
+RATIOS = {"content-1k": ("off-1k", 1.06), "content-140k": ("off-140k", 1.7)}
+PROXIED_FEW, PROXIED_MANY = 100, 1100
+# How many reads and writes a response takes must not be a matter of luck: no socket's buffer is ever too
+# small for a whole response, so the origin has sent everything while httpd still reads the header.
+BUFFER = 1 << 20
+WHOLE = f"ProxyReceiveBufferSize {BUFFER}\nSendBufferSize {BUFFER}\n"
 
-def instructions(case, mpm, n):
+
+class Server:
+    """apache2 -X under callgrind."""
+
+    def __init__(self, folder, mpm, body, keep=None):
+        self.port, self.out, self.keep = rig.free_port(), folder / "callgrind.out", keep
+        threads = "" if mpm == "prefork" else "StartServers 1\nThreadsPerChild 8\nMaxRequestWorkers 8\n"
+        command = [rig.program("valgrind"), "--tool=callgrind", "--vgdb=no",
+                   f"--callgrind-out-file={self.out}",
+                   *rig.write_conf(folder, self.port, mpm, threads + body), "-X"]
+        self.process = rig.Process(command, folder / "valgrind.log")
+        rig.wait_until(lambda: rig.answers(self.port), "httpd", self.process.process, self.process.log)
+
+    def stop(self):
+        self.process.stop()
+
+    def instructions(self):
+        """Of the whole run, after stop()."""
+        text = self.out.read_text(errors="replace") if self.out.exists() else ""
+        totals = re.findall(r"^(?:summary|totals): (\d+)", text, re.M)
+        if not totals:
+            rig.fail(f"callgrind left no total\n{self.process.log.read_text(errors='replace')}")
+        if self.keep:
+            shutil.copy(self.out, self.keep)
+        return int(totals[-1])
+
+
+def early(case, mpm, n, keep):
+    """Instructions of a run with n early 304."""
     with rig.Folder() as folder:
         redis, store = None, ""
         if case == "redis":
             redis, path = rig.start_redis(folder)
             store = f"ETagVersionStore redis+unix://{path}\nETagVersionStoreTimeout connect=20s command=20s\n"
         try:
-            return counted(folder, case, mpm, n, store)
+            body = rig.load_line(folder, case) + store + (rig.VERSIONED if case in LIMITS else "")
+            server = Server(folder, mpm, body, keep)
+            try:
+                tag = rig.tag_of(server.port, case)
+                repeat(rig.Client(server.port), rig.request_text(case, tag), n, b"304", case)
+            finally:
+                server.stop()
+            return server.instructions()
         finally:
             if redis:
                 redis.stop()
 
 
-def counted(folder, case, mpm, n, store):
-    port = rig.free_port()
-    body = rig.load_line(folder, case) + store + (rig.VERSIONED if case in LIMITS else "")
-    threads = "" if mpm == "prefork" else "StartServers 1\nThreadsPerChild 8\nMaxRequestWorkers 8\n"
-    out = folder / "callgrind.out"
-    command = [rig.program("valgrind"), "--tool=callgrind", "--vgdb=no", f"--callgrind-out-file={out}",
-               *rig.write_conf(folder, port, mpm, threads + body), "-X"]
-    server = rig.Process(command, folder / "valgrind.log")
-    try:
-        rig.wait_until(lambda: rig.answers(port), "httpd", server.process, server.log)
-        tag = rig.tag_of(port, case)
-        client, text = rig.Client(port), rig.request_text(case, tag)
-        for _ in range(n):
-            status, _headers = client.send(text)
-            if status != b"304":
-                rig.fail(f"{case}: {status.decode()} instead of 304")
-        client.close()
-    finally:
-        server.stop()
-    totals = re.findall(r"^(?:summary|totals): (\d+)", out.read_text(errors="replace"), re.M)
-    if not totals:
-        rig.fail(f"callgrind left no total\n{server.log.read_text(errors='replace')}")
-    return int(totals[-1])
+def proxied(case, mpm, n, keep):
+    """Instructions of a run with n proxied responses."""
+    _what, size, directives, conditional = PROXIED[case]
+    with rig.Folder() as folder:
+        origin, origin_port = rig.start_origin(folder)
+        try:
+            body = rig.load_proxy(folder) + WHOLE + directives
+            body += f"ProxyPass / http://127.0.0.1:{origin_port}/\n"
+            server = Server(folder, mpm, body, keep)
+            try:
+                bytes_ = rig.SIZES[size]
+                tag = rig.content_tag(server.port, bytes_) if directives == rig.CONTENT else None
+                text = rig.proxied_request(bytes_, tag if conditional else None)
+                client = rig.Client(server.port, 4 * BUFFER)
+                repeat(client, text, n, b"304" if conditional else b"200", case)
+            finally:
+                server.stop()
+            return server.instructions()
+        finally:
+            origin.stop()
 
 
-def cost(case, mpm):
-    return (instructions(case, mpm, MANY) - instructions(case, mpm, FEW)) / (MANY - FEW)
+def repeat(client, text, n, wanted, case):
+    for _ in range(n):
+        status, _headers = client.send(text)
+        if status != wanted:
+            rig.fail(f"{case}: {status.decode()} instead of {wanted.decode()}")
+    client.close()
+
+
+def cost(case, options):
+    run, few, many = (early, FEW, MANY) if case in rig.CASES else (proxied, PROXIED_FEW, PROXIED_MANY)
+    keep = options.profile and options.profile / f"callgrind.{case}"
+    return (run(case, options.mpm, many, keep) - run(case, options.mpm, few, None)) / (many - few)
+
+
+def verdict(case, costs):
+    """What a line says beside the figure, and whether it is too much."""
+    text, bad = "", False
+    if case in LIMITS and "const" in costs:
+        more = costs[case] - costs["const"]
+        bad = more > LIMITS[case]
+        text = f"   {more:+,.0f} to the constant 304, limit {LIMITS[case]:,}"
+    elif case in PROXIED and not case.startswith("off") and (base := "off-" + case.split("-")[1]) in costs:
+        ratio = costs[case] / costs[base]
+        text = f"   {ratio:.3f} x Off"
+        if case in RATIOS:
+            bad = ratio > RATIOS[case][1]
+            text += f", limit {RATIOS[case][1]}"
+    return text + ("   TOO MUCH" if bad else ""), bad
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--mpm", choices=("event", "prefork"), default="event")
+    parser.add_argument("--profile", type=Path)
+    parser.add_argument("case", nargs="*")
     options = parser.parse_args()
+    names = dict(rig.CASES) | {case: what for case, (what, *_rest) in PROXIED.items()}
+    if unknown := set(options.case) - set(names):
+        parser.error(f"no case named {', '.join(unknown)}: {', '.join(names)}")
+    if options.profile:
+        options.profile.mkdir(parents=True, exist_ok=True)
     print(f"Instructions per request ({options.mpm}, keep-alive, callgrind)", flush=True)
-    costs, bad = {}, 0
-    for case, what in rig.CASES.items():
-        costs[case] = cost(case, options.mpm)
-        line = f"  {what:<50} {costs[case]:>9,.0f}"
-        if case in LIMITS:
-            more = costs[case] - costs["const"]
-            line += f"   {more:+,.0f} to the constant 304, limit {LIMITS[case]:,}"
-            if more > LIMITS[case]:
-                bad += 1
-                line += "   TOO MUCH"
-        print(line, flush=True)
-    return 1 if options.check and bad else 0
+    costs, any_bad = {}, False
+    for case, what in names.items():
+        if options.case and case not in options.case:
+            continue
+        costs[case] = cost(case, options)
+        text, bad = verdict(case, costs)
+        any_bad = any_bad or bad
+        print(f"  {what:<50} {costs[case]:>9,.0f}{text}", flush=True)
+    return 1 if options.check and any_bad else 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the measurements share: a minimal httpd, a private Redis, and a keep-alive client."""
+"""What the measurements share: a minimal httpd, a private Redis, a fast origin, and a keep-alive client."""
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -29,19 +30,26 @@ ETagVersion Version
 ETagVersionModels proteins.Protein proteins.State
 ETagVersionUpstreamETag Replace
 """
+# The directives of proxied cases.
+OFF, CONTENT = "ETagVersion Off\n", "ETagVersion Content\n"
+SIZES = {"1 KB": 1 << 10, "140 KB": 140 << 10, "4 MB": 4 << 20}
+
+
+# Ended from outside, a measurement ends its servers, too.
+signal.signal(signal.SIGTERM, lambda *_args: sys.exit(143))
 
 
 def fail(text):
     sys.exit(f"bench: {text}")
 
 
-def program(*names):
+def find_program(*names):
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    for name in names:
-        found = shutil.which(name, path=path)
-        if found:
-            return found
-    return fail(f"{' or '.join(names)} is not installed")
+    return next(filter(None, (shutil.which(name, path=path) for name in names)), None)
+
+
+def program(*names):
+    return find_program(*names) or fail(f"{' or '.join(names)} is not installed")
 
 
 def modules_folder():
@@ -106,6 +114,18 @@ class Process:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f,
                                             stderr=subprocess.STDOUT, **who)
 
+    def cpu_seconds(self):
+        """Processor time so far, of the process and its children."""
+        ticks, parents = {}, {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                pid, fields = int(path.parent.name), path.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it has just ended
+            parents[pid], ticks[pid] = int(fields[1]), int(fields[11]) + int(fields[12])
+        ours = {self.process.pid} | {pid for pid, parent in parents.items() if parent == self.process.pid}
+        return sum(ticks.get(pid, 0) for pid in ours) / os.sysconf("SC_CLK_TCK")
+
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -126,10 +146,44 @@ def start_redis(folder):
     return redis, path
 
 
+def start_origin(folder):
+    """tests/bench/origin.c, compiled and started; returns (process, port)."""
+    binary, source = folder / "origin", REPO / "tests" / "bench" / "origin.c"
+    compiler = os.environ.get("CC") or program("gcc", "cc")
+    subprocess.run([*compiler.split(), "-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", str(source),
+                    "-o", str(binary)], check=True, stdin=subprocess.DEVNULL)
+    port = free_port()
+    origin = Process([str(binary), str(port)], folder / "origin.log")
+    wait_until(lambda: answers(port), "origin", origin.process, origin.log)
+    return origin, port
+
+
 def load_line(folder, case):
     """The modules that a case needs, and no other."""
     name = {"const": "const304", "local": "etag_version", "redis": "etag_version"}.get(case)
     return f'LoadModule {name}_module "{folder}/mod_{name}.so"\n' if name else ""
+
+
+def load_proxy(folder, *more):
+    """mod_proxy_http, this module, and more of httpd's own."""
+    lines = [f'LoadModule {name}_module "{modules_folder()}/mod_{name}.so"\n'
+             for name in ("proxy", "proxy_http", *more)]
+    return "".join(lines) + f'LoadModule etag_version_module "{folder}/mod_etag_version.so"\n'
+
+
+def proxied_request(size, tag=None, more=""):
+    condition = f"If-None-Match: {tag}\r\n" if tag else ""
+    return f"GET /json/{size} HTTP/1.1\r\nHost: localhost\r\n{condition}{more}\r\n".encode()
+
+
+def content_tag(port, size):
+    """The ETag of a proxied 200 under ETagVersion Content."""
+    client = Client(port)
+    status, headers = client.send(proxied_request(size))
+    client.close()
+    if status != b"200" or not re.fullmatch(r'"c[\w-]{22}"', headers.get("ETag", "")):
+        fail(f"{size} bytes proxied: {status.decode()} with the ETag {headers.get('ETag')}")
+    return headers["ETag"]
 
 
 def write_conf(folder, port, mpm, body):
@@ -169,10 +223,14 @@ DocumentRoot "{folder}/htdocs"
 
 
 class Client:
-    """One kept connection."""
+    """One kept connection. With a large buffer, httpd's writes never wait."""
 
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    def __init__(self, port, buffer=0):
+        self.socket = socket.socket()
+        self.socket.settimeout(PATIENCE)
+        if buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.connect(("127.0.0.1", port))
 
     def close(self):
         self.socket.close()

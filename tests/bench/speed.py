@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Requests per second of each kind of 304, as a ratio to the static 304 of the same server.
+"""Requests per second of each kind of 304, as a ratio to the static 304 of the same server; then of proxied
+responses (proxied.py).
 
 One event-MPM server, with virtual hosts for the cases. Each round measures the static file and then the
 case, so that a change of the machine's mood meets both; the median of the rounds' ratios counts.
 
-usage: speed.py [--rounds 5] [--seconds 2] [--connections 8]
+usage: speed.py [--rounds 5] [--seconds 2] [--connections 8] [--only early|proxied]
 """
 import argparse
-import re
 import statistics
-import subprocess
 import sys
 
+import proxied
 import rig
+from load import Load
 
 
 def configuration(folder, ports, socket_path):
@@ -31,39 +32,6 @@ def configuration(folder, ports, socket_path):
     return body
 
 
-class Load:
-    """wrk if it is there, else ab."""
-
-    def __init__(self, seconds, connections):
-        self.seconds, self.connections = seconds, connections
-        try:
-            self.tool, self.name = rig.program("wrk"), "wrk"
-        except SystemExit:
-            self.tool, self.name = rig.program("ab"), "ab"
-
-    def rate(self, port, case, tag):
-        """Requests per second; every answer must have been a 304, which is a matter of its size."""
-        url = f"http://127.0.0.1:{port}/{case}/a"
-        headers = ["-H", "Host: localhost", "-H", f"If-None-Match: {tag}"]  # a tag covers Host
-        if self.name == "wrk":
-            command = [self.tool, "-t1", f"-c{self.connections}", f"-d{self.seconds}s", *headers, url]
-            rate, bytes_rate = r"Requests/sec:\s+([\d.]+)", r"Transfer/sec:\s+([\d.]+)(.)"
-        else:
-            command = [self.tool, "-q", "-k", f"-c{self.connections}", f"-t{self.seconds}", "-n9999999",
-                       *headers, url]
-            rate, bytes_rate = r"Requests per second:\s+([\d.]+)", r"Transfer rate:\s+([\d.]+) \[(.)"
-        output = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True, check=False).stdout
-        found, sent = re.search(rate, output), re.search(bytes_rate, output)
-        if not found or not sent:
-            rig.fail(f"{self.name} says:\n{output}")
-        requests = float(found.group(1))
-        size = float(sent.group(1)) * {"K": 1e3, "M": 1e6, "G": 1e9}.get(sent.group(2), 1) / requests
-        if size > rig.FILE_BYTES:
-            rig.fail(f"{case}: {size:.0f} bytes per answer: these are no 304")
-        return requests
-
-
 def check_304(port, case, tag):
     client = rig.Client(port)
     status, _headers = client.send(rig.request_text(case, tag))
@@ -72,7 +40,15 @@ def check_304(port, case, tag):
         rig.fail(f"{case}: {status.decode()} instead of 304")
 
 
-def measure(options, folder, ports):
+def rate(load, port, case, tag):
+    """Requests per second; every answer must have been a 304, which is a matter of its size."""
+    per_second, size = load.run(f"http://127.0.0.1:{port}/{case}/a", f"If-None-Match: {tag}")
+    if size > rig.FILE_BYTES:
+        rig.fail(f"{case}: {size:.0f} bytes per answer: these are no 304")
+    return per_second
+
+
+def measure(options, ports):
     load = Load(options.seconds, options.connections)
     tags = {case: rig.tag_of(port, case) for case, port in ports.items()}
     for case, port in ports.items():
@@ -84,19 +60,14 @@ def measure(options, folder, ports):
             continue
         ratios, rates, statics = [], [], []
         for _ in range(options.rounds):
-            statics.append(load.rate(ports["static"], "static", tags["static"]))
-            rates.append(load.rate(ports[case], case, tags[case]))
+            statics.append(rate(load, ports["static"], "static", tags["static"]))
+            rates.append(rate(load, ports[case], case, tags[case]))
             ratios.append(rates[-1] / statics[-1])
         print(f"  {rig.CASES[case]:<50} {statistics.median(rates):>8,.0f}/s   static 304 "
               f"{statistics.median(statics):>8,.0f}/s   ratio {statistics.median(ratios):.2f}", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--connections", type=int, default=8)
-    options = parser.parse_args()
+def early(options):
     with rig.Folder() as folder:
         redis, path = rig.start_redis(folder)
         server = None
@@ -107,11 +78,25 @@ def main():
             server = rig.Process([*command, "-DFOREGROUND"], folder / "output.log")
             rig.wait_until(lambda: all(map(rig.answers, ports.values())), "httpd", server.process,
                            server.log)
-            measure(options, folder, ports)
+            measure(options, ports)
         finally:
             if server:
                 server.stop()
             redis.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--only", choices=("early", "proxied"))
+    parser.add_argument("group", nargs="*", help="of the proxied: " + ", ".join(proxied.GROUPS))
+    options = parser.parse_args()
+    if options.only != "proxied":
+        early(options)
+    if options.only != "early":
+        proxied.run(2 * options.rounds - 1, max(1, options.seconds // 2), options.group or list(proxied.GROUPS))
     return 0
 
 

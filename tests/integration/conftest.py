@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from harness import fastcgi, httpd as httpd_module, redis as redis_module  # noqa: E402
 from harness.backend import HttpBackend  # noqa: E402
 from harness.drip import DripProxy  # noqa: E402
+from harness.origin import Origin  # noqa: E402
 
 
 def _servers():
@@ -47,6 +48,8 @@ new_httpd = _fixture("new_httpd", _servers, "function")
 shared_httpd = _fixture("shared_httpd", _servers, "module")
 new_backend = _fixture("new_backend", _closing, "function", HttpBackend)
 shared_backend = _fixture("shared_backend", _closing, "module", HttpBackend)
+new_origin = _fixture("new_origin", _closing, "function", Origin)
+shared_origin = _fixture("shared_origin", _closing, "module", Origin)
 new_fastcgi = _fixture("new_fastcgi", _closing, "function", fastcgi.FastCgi)
 new_php = _fixture("new_php", _closing, "function", fastcgi.PhpFpm)
 new_redis = _fixture("new_redis", _closing, "function", redis_module.RedisServer)

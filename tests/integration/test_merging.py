@@ -2,6 +2,7 @@
 """Sections merge field by field; lists are replaced or edited; names are expressions."""
 import pytest
 
+from harness.reader import kind
 from harness.tags import is_version
 from harness.wait import until
 
@@ -372,3 +373,147 @@ def test_whole_server_in_scope(new_httpd):
     assert not is_version(server.get("/x.txt", host="off").etag)
     answer = server.get("/bump?model=m")
     assert answer.status == 405 and not is_version(answer.etag)
+
+
+CONTENT = """
+ETagVersionSecret the-same-on-all-hosts
+<Location />
+  ETagVersion Content
+  ETagVersionUpstreamETag Replace
+  ETagVersionTypes text/plain text/css
+  ETagVersionHeaders Last-Modified
+</Location>
+<Location /inherit>
+  ETagVersionSettle 0
+</Location>
+<Location /types_replace>
+  ETagVersionTypes text/html
+</Location>
+<Location /types_edit>
+  ETagVersionTypes +text/html -TEXT/plain
+</Location>
+<Location /types_edit/deeper>
+  ETagVersionTypes +text/plain
+  ETagVersionTypes -text/css
+</Location>
+<Location /types_none>
+  ETagVersionTypes none
+</Location>
+<Location /types_none/again>
+  ETagVersionTypes +text/plain
+</Location>
+<Location /types_all>
+  ETagVersionTypes *
+</Location>
+<Location /types_all/but>
+  ETagVersionTypes -*
+</Location>
+<Location /types_all/minus>
+  ETagVersionTypes -text/plain
+</Location>
+<Location /mode>
+  ETagVersion Headers
+</Location>
+<Location /mode/back>
+  ETagVersion Content
+</Location>
+<Location /mode/on>
+  ETagVersion On
+  ETagVersionModels m
+</Location>
+<Location /mode/on/without>
+  ETagVersionModels none
+</Location>
+<Location /mode/off>
+  ETagVersion Off
+</Location>
+<Location /mode/none>
+  ETagVersionHeaders none
+</Location>
+<Location /mode/none/again>
+  ETagVersionHeaders +Last-Modified
+</Location>
+<Location /mode/edit>
+  ETagVersionHeaders +X-Not-There
+</Location>
+<Location /mode/edit/deeper>
+  ETagVersionHeaders -x-not-there
+</Location>
+<Location /head>
+  ETagVersionHead AsGet
+</Location>
+<Location /head/off>
+  ETagVersionHead Off
+</Location>
+<Location /head/inherit>
+  ETagVersionTypes +text/html
+</Location>
+"""
+# Path: the letters of the tags of x.txt, x.css and x.html.
+LETTERS = {
+    "inherit": "cc-", "types_replace": "--c", "types_edit": "-cc", "types_edit/deeper": "c-c", "types_none": "---",
+    "types_none/again": "c--", "types_all": "ccc", "types_all/but": "---", "types_all/minus": "ccc", "mode": "hhh",
+    "mode/back": "cc-", "mode/on": "vvv", "mode/on/without": "cc-", "mode/off": "---", "mode/none": "---",
+    "mode/none/again": "hhh", "mode/edit": "---", "mode/edit/deeper": "hhh", "head": "cc-", "head/off": "cc-",
+    "head/inherit": "ccc",
+}
+
+
+@pytest.fixture(scope="module")
+def content(shared_httpd):
+    server = shared_httpd(CONTENT, start=False)
+    for path in LETTERS:
+        for ending in ("txt", "css", "html"):
+            server.write(f"htdocs/{path}/x.{ending}", f"{path} {ending}\n")
+    return server.start()
+
+
+@pytest.mark.parametrize("path", LETTERS)
+def test_modes_types_and_headers(content, path):
+    got = "".join((kind(content.get(f"/{path}/x.{ending}").etag) or "-").replace("u", "v")
+                  for ending in ("txt", "css", "html"))
+    assert got == LETTERS[path]
+
+
+def test_head(content):
+    for path, as_get in (("inherit", False), ("head", True), ("head/off", False), ("head/inherit", True)):
+        answer = content.request("HEAD", f"/{path}/x.txt")
+        assert answer.status == 200 and (kind(answer.etag) == "c") == as_get, path
+
+
+def test_new_directives_in_htaccess_and_hosts(new_httpd):
+    """Directory, .htaccess and virtual hosts merge the same way."""
+    server = new_httpd("""
+        ETagVersion Content
+        ETagVersionTypes text/plain
+        ETagVersionUpstreamETag Replace
+        <VirtualHost *:@PORT@>
+          ServerName localhost
+        </VirtualHost>
+        <VirtualHost *:@PORT@>
+          ServerName other
+          ETagVersionTypes +text/css
+          ETagVersionHead AsGet
+        </VirtualHost>
+        <VirtualHost *:@PORT@>
+          ServerName headers
+          ETagVersion Headers
+        </VirtualHost>
+        <Directory "@ROOT@/htdocs/sub">
+          AllowOverride FileInfo
+        </Directory>""", start=False)
+    server.write("htdocs/sub/.htaccess", "ETagVersionTypes +text/html\nETagVersionHead AsGet\n")
+    for ending in ("txt", "css", "html"):
+        server.write(f"htdocs/x.{ending}", "x\n")
+        server.write(f"htdocs/sub/x.{ending}", "x\n")
+    server.start()
+
+    def letters(folder, host, method="GET"):
+        return "".join(kind(server.request(method, f"{folder}/x.{ending}", host=host).etag) or "-"
+                       for ending in ("txt", "css", "html"))
+
+    assert letters("", "localhost") == "c--" and letters("/sub", "localhost") == "c-c"
+    assert letters("", "other") == "cc-" and letters("/sub", "other") == "ccc"
+    assert letters("", "headers") == "hhh" and letters("/sub", "headers") == "hhh"
+    assert letters("", "localhost", "HEAD") == "---" and letters("/sub", "localhost", "HEAD") == "c-c"
+    assert letters("", "other", "HEAD") == "cc-" and letters("/sub", "other", "HEAD") == "ccc"

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "httpd/evaluate.h"
+
+#include <http_connection.h>
+#include <http_protocol.h>
+#include <util_filter.h>
+
+#include "httpd/conditions.h"
+#include "httpd/head.h"
+#include "httpd/life.h"
+#include "httpd/log.h"
+#include "httpd/policy.h"
+
+/* Bytes of a script's output that are read for nobody. */
+#define SOAK_MOST 65536
+/* Bytes that no response has that will end. */
+#define ENDLESS ((apr_off_t)1 << 30)
+
+static ap_filter_rec_t *evaluate_handle;
+static ap_filter_rec_t *sink_handle;
+
+/* --- what is there --- */
+
+static etv_selected_t selected_of(request_rec *r, const etv_request_t *request)
+{
+    etv_selected_t selected = {.etag = etv_policy_field(r, "ETag"),
+                               .last_modified = etv_policy_field(r, "Last-Modified"),
+                               .accept_encoding = apr_table_get(r->headers_in, "Accept-Encoding")};
+
+    if (apr_table_get(r->notes, "no-etag")) /* httpd will not send it */
+        selected.etag = NULL;
+    if (!selected.etag)
+        return selected;
+    if (request->stamped && strcmp(request->stamped, selected.etag) == 0) {
+        selected.own = request->stamped_own;
+        selected.identity_etag = request->stamped_plain;
+    }
+    return selected;
+}
+
+/* --- 304 --- */
+
+/* Not so Last-Modified, which §15.4.5 lets guide caches, nor Content-Location, which it names. */
+static void drop_representation(request_rec *r)
+{
+    static const char *const fields[] = {"Content-Type",     "Content-Length", "Content-Encoding",
+                                         "Content-Language", "Content-Range",  "Content-MD5",
+                                         "Accept-Ranges",    "Content-Digest", "Repr-Digest",
+                                         "Digest",           "Trailer",        NULL};
+
+    for (int i = 0; fields[i]; i++) {
+        apr_table_unset(r->headers_out, fields[i]);
+        apr_table_unset(r->err_headers_out, fields[i]);
+    }
+    r->content_type = NULL;
+    r->content_encoding = NULL;
+    r->content_languages = NULL;
+    r->clength = 0;
+}
+
+void etv_evaluate_make_304(request_rec *r, const char *etag)
+{
+    r->status = HTTP_NOT_MODIFIED;
+    r->status_line = NULL;
+    drop_representation(r);
+    if (etag)
+        etv_policy_set_field(r, "ETag", etag);
+}
+
+int etv_evaluate_is_stored(const request_rec *r)
+{
+    for (const ap_filter_t *f = r->output_filters; f && f->r == r; f = f->next) {
+        if (ap_cstr_casecmp(f->frec->name, "CACHE_SAVE") == 0)
+            return 1;
+    }
+    return 0;
+}
+
+int etv_evaluate_for_cache(request_rec *r, etv_request_t *request)
+{
+    etv_selected_t selected;
+    etv_precondition_t answer;
+
+    if (!etv_conditions_any(&request->cache) || r->status != HTTP_OK || etv_life_has_socache())
+        return 0;
+    selected = selected_of(r, request);
+    /* The stored response was chosen by Vary already, and must be confirmed under its own tag. */
+    answer = etv_precondition_evaluate(r->pool, &request->cache, &selected);
+    if (answer.decision != ETV_PRECONDITION_NOT_MODIFIED)
+        return 0;
+    etv_evaluate_make_304(r, answer.etag);
+    return 1;
+}
+
+/* --- the filter --- */
+
+/** The context of a filter that has said all there is to say. */
+typedef struct {
+    apr_off_t left; /**< bytes that are dropped before the handler is told that nobody listens */
+} said_t;
+
+/* mod_proxy_http closes the connection to its backend without a word; others write an error to the
+ * log, and are believed to come to an end some day. */
+static int stops_quietly(const request_rec *r)
+{
+    return r->proxyreq && r->filename && strncmp(r->filename, "proxy:http", 10) == 0;
+}
+
+/* mod_cache wants the whole; a HEAD that was run as GET need not be run to its end. */
+static said_t *say(request_rec *r)
+{
+    const etv_request_t *request = etv_request_peek(r);
+    said_t *said = apr_palloc(r->pool, sizeof(*said));
+
+    if (etv_life_has_cache() && etv_evaluate_is_stored(r))
+        said->left = APR_INT64_MAX;
+    else if (!stops_quietly(r))
+        said->left = ENDLESS;
+    else
+        said->left = request->as_get ? 0 : etv_config_buffer_limit()->response;
+    return said;
+}
+
+/* From here on nothing of the response matters, and what a handler still sends is dropped. */
+static apr_status_t swallow(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    said_t *said = f->ctx;
+
+    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb);
+         b = APR_BUCKET_NEXT(b)) {
+        if (b->length != (apr_size_t)-1)
+            said->left -= (apr_off_t)b->length;
+    }
+    apr_brigade_cleanup(bb);
+    return said->left > 0 ? APR_SUCCESS : APR_ECONNABORTED;
+}
+
+/* Whether all that will come is here; a script's output, which has no length before it is read, is
+ * not. */
+static int is_whole(apr_bucket_brigade *bb)
+{
+    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb);
+         b = APR_BUCKET_NEXT(b)) {
+        if (APR_BUCKET_IS_EOS(b))
+            return 1;
+        if (b->length == (apr_size_t)-1)
+            return 0;
+    }
+    return 0;
+}
+
+/* Let a script come to its end, if that is near; its handler may wait for it for ever otherwise. */
+static apr_status_t soak_up(apr_bucket_brigade *rest)
+{
+    apr_size_t left = SOAK_MOST;
+
+    while (!APR_BRIGADE_EMPTY(rest)) {
+        apr_bucket *b = APR_BRIGADE_FIRST(rest);
+        int unknown = b->length == (apr_size_t)-1;
+        const char *data;
+        apr_size_t len = 0;
+
+        if (unknown && apr_bucket_read(b, &data, &len, APR_BLOCK_READ) != APR_SUCCESS)
+            return APR_ECONNABORTED;
+        if (len > left)
+            return APR_ECONNABORTED;
+        left -= len;
+        apr_bucket_delete(b);
+    }
+    return APR_SUCCESS;
+}
+
+/* A small answer would wait for the handler's end otherwise. Below the header filter, which drops
+ * everything that comes with a response without body. */
+static void send_now(request_rec *r)
+{
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(bb->bucket_alloc));
+    ap_pass_brigade(r->connection->output_filters, bb);
+}
+
+/* The header, and no body. What comes from a script is read only when the client has its answer. */
+static apr_status_t end_now(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    apr_bucket_brigade *header = apr_brigade_create(f->r->pool, f->c->bucket_alloc);
+    apr_bucket *b, *next;
+    int whole = is_whole(bb);
+    apr_status_t rv;
+
+    for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = next) {
+        next = APR_BUCKET_NEXT(b);
+        if (!APR_BUCKET_IS_METADATA(b) || APR_BUCKET_IS_EOS(b))
+            continue;
+        APR_BUCKET_REMOVE(b);
+        APR_BRIGADE_INSERT_TAIL(header, b);
+    }
+    APR_BRIGADE_INSERT_TAIL(header, apr_bucket_eos_create(bb->bucket_alloc));
+    f->ctx = say(f->r);
+    rv = ap_pass_brigade(f->next, header);
+    if (!whole)
+        send_now(f->r);
+    return rv == APR_SUCCESS ? soak_up(bb) : rv;
+}
+
+/*
+ * httpd's own error page. The error path puts aside the chain that this filter is in, so what the
+ * handler may send afterwards would go out behind the page: a sink takes it.
+ */
+static apr_status_t fail(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    request_rec *r = f->r;
+    apr_bucket_brigade *error = apr_brigade_create(r->pool, f->c->bucket_alloc);
+
+    etv_request_note(r, "412");
+    APR_BRIGADE_INSERT_TAIL(
+        error, ap_bucket_error_create(HTTP_PRECONDITION_FAILED, NULL, r->pool, bb->bucket_alloc));
+    APR_BRIGADE_INSERT_TAIL(error, apr_bucket_eos_create(bb->bucket_alloc));
+    r->status = HTTP_OK; /* what httpd's error path expects */
+    f->ctx = say(r);
+    ap_pass_brigade(f->next, error);
+    ap_add_output_filter_handle(sink_handle, f->ctx, r, r->connection);
+    if (!is_whole(bb))
+        send_now(r);
+    /* Handlers log what they are told of the error path, and a client can ask for it: not told. */
+    return soak_up(bb);
+}
+
+static int has_error(apr_bucket_brigade *bb)
+{
+    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb);
+         b = APR_BUCKET_NEXT(b)) {
+        if (AP_BUCKET_IS_ERROR(b) || AP_BUCKET_IS_EOC(b))
+            return 1;
+    }
+    return 0;
+}
+
+/* As if there had been no condition. */
+static apr_status_t pass_on(ap_filter_t *f, apr_bucket_brigade *bb, const etv_request_t *request)
+{
+    if (request->as_get && !is_whole(bb))
+        return end_now(f, bb);
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, bb);
+}
+
+static apr_status_t evaluate_filter(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    request_rec *r = f->r;
+    const etv_request_t *request = etv_request_peek(r);
+    etv_selected_t selected;
+    etv_precondition_t answer;
+
+    if (f->ctx)
+        return swallow(f, bb);
+    if (APR_BRIGADE_EMPTY(bb))
+        return ap_pass_brigade(f->next, bb);
+    etv_head_restore(r);
+    /* RFC 9110 §13.2.1: only what would be a success is subject to conditions. */
+    if (!ap_is_HTTP_SUCCESS(r->status) || has_error(bb)) {
+        etv_conditions_restore(r, request, 1);
+        return pass_on(f, bb, request);
+    }
+    selected = selected_of(r, request);
+    answer = etv_precondition_evaluate(r->pool, &request->client, &selected);
+    /* §14.2: ranges are defined for GET alone. */
+    etv_conditions_restore(r, request, answer.use_range && !r->header_only);
+    switch (answer.decision) {
+    case ETV_PRECONDITION_NOT_MODIFIED:
+        etv_request_note(r, "late-304");
+        etv_evaluate_make_304(r, answer.etag);
+        return end_now(f, bb);
+    case ETV_PRECONDITION_FAILED:
+        return fail(f, bb);
+    default:
+        return pass_on(f, bb, request);
+    }
+}
+
+/* --- hooks --- */
+
+void etv_evaluate_register(void)
+{
+    evaluate_handle = ap_register_output_filter("ETAG_VERSION_EVALUATE", evaluate_filter, NULL,
+                                                (ap_filter_type)(AP_FTYPE_CONTENT_SET + 2));
+    sink_handle = ap_register_output_filter("ETAG_VERSION_SINK", swallow, NULL, AP_FTYPE_RESOURCE);
+}
+
+void etv_evaluate_insert(request_rec *r, const etv_request_t *request)
+{
+    if (request->evaluates && (etv_conditions_any(&request->client) || request->client.range ||
+                               (r->header_only && etv_config_head_as_get(request->dir))))
+        ap_add_output_filter_handle(evaluate_handle, NULL, r, r->connection);
+}

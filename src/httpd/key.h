@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The keys of content and header tags, which need no lookup of versions. */
+#ifndef ETV_HTTPD_KEY_H
+#define ETV_HTTPD_KEY_H
+
+#include <httpd.h>
+
+#include "httpd/config.h"
+
+/** In a child: derive the secret for body digests once, where it cannot change. */
+void etv_key_prepare(apr_pool_t *p, etv_server_t *server);
+
+/**
+ * The key for tags of a request's server: ETagVersionSecret, or what its store keeps. Redis is
+ * asked at most once a minute and process.
+ * @return ETV_HASH_KEY_BYTES in the request's pool or longer; NULL when none is known yet
+ */
+const unsigned char *etv_key_of(request_rec *r);
+
+/** The secret for body digests, ETV_DIGEST_SECRET_BYTES in the request's pool; NULL as above. */
+const unsigned char *etv_key_of_content(request_rec *r);
+
+#endif
