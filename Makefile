@@ -61,9 +61,9 @@ all: $(MODULE)
 
 # The digest of bodies is compiled once for each vector unit, and chosen at run time.
 machine = $(eval machine := $$(shell $$(CC) -dumpmachine))$(machine)
-$(BUILD)/obj/src/core/digest_base.o: own_cflags = -funroll-loops
-$(BUILD)/obj/src/core/digest_avx2.o: own_cflags = -funroll-loops $(if $(filter x86_64-%,$(machine)),-mavx2)
-$(BUILD)/obj/src/core/digest_avx512.o: own_cflags = -funroll-loops $(if $(filter x86_64-%,$(machine)),-mavx512f)
+$(BUILD)/obj/src/core/digest_base.o: own_cflags = -O3 -funroll-loops
+$(BUILD)/obj/src/core/digest_avx2.o: own_cflags = -O3 -funroll-loops $(if $(filter x86_64-%,$(machine)),-mavx2)
+$(BUILD)/obj/src/core/digest_avx512.o: own_cflags = -O3 -funroll-loops $(if $(filter x86_64-%,$(machine)),-mavx512f)
 
 $(BUILD)/obj/src/core/%.o: src/core/%.c Makefile
 	@mkdir -p $(@D)

@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/digest.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include <sodium/crypto_generichash.h>
 
 #include "core/digest_unit.h"
 
+/* Hashing what comes in a few small pieces at once is half the work. */
+#define SMALL ((apr_size_t)2048)
+
 /* Vector units load and store the state whole, so it is aligned more than pools do. */
 struct etv_digest_t {
-    XXH3_state_t state;
+    XXH3_state_t state; /* of no meaning while everything is in `small` */
     const etv_digest_unit_t *unit;
+    const unsigned char *secret;
+    apr_size_t small_len;
+    int streaming; /* there was more than `small` holds */
+    unsigned char small[SMALL];
 };
 
 /* The length of a field that is not there; no text is that long. */
@@ -77,7 +85,9 @@ etv_digest_t *etv_digest_create_with(apr_pool_t *p, const etv_digest_unit_t *uni
     etv_digest_t *digest = aligned;
 
     digest->unit = unit;
-    unit->reset(&digest->state, secret);
+    digest->secret = secret;
+    digest->small_len = 0;
+    digest->streaming = 0;
     return digest;
 }
 
@@ -86,29 +96,74 @@ etv_digest_t *etv_digest_create(apr_pool_t *p, const unsigned char secret[ETV_DI
     return etv_digest_create_with(p, etv_digest_usable(0), secret);
 }
 
+static void begin_streaming(etv_digest_t *digest)
+{
+    digest->streaming = 1;
+    digest->unit->reset(&digest->state, digest->secret);
+    if (digest->small_len) {
+        digest->unit->update(&digest->state, digest->small, digest->small_len);
+    }
+}
+
 void etv_digest_update(etv_digest_t *digest, const void *data, apr_size_t len)
 {
-    /* Some versions of the library refuse NULL even without a length. */
-    if (len) {
-        digest->unit->update(&digest->state, data, len);
+    if (!len) { /* some versions of the library refuse NULL even without a length */
+        return;
     }
+    if (!digest->streaming) {
+        if (len <= SMALL - digest->small_len) {
+            memcpy(digest->small + digest->small_len, data, len);
+            digest->small_len += len;
+            return;
+        }
+        begin_streaming(digest);
+    }
+    digest->unit->update(&digest->state, data, len);
+}
+
+/* The length of a field in network order. */
+static void write_length(unsigned char *to, apr_uint64_t len)
+{
+    len = htobe64(len);
+    memcpy(to, &len, sizeof(len));
+}
+
+/* What fits is written where it will be hashed. @return 0 when it does not */
+static int add_to_small(etv_digest_t *digest, const char *text, apr_size_t len, apr_uint64_t told)
+{
+    unsigned char *to = digest->small + digest->small_len;
+
+    if (digest->streaming || SMALL - digest->small_len < sizeof(told) ||
+        SMALL - digest->small_len - sizeof(told) < len) {
+        return 0;
+    }
+    if (len) {
+        memcpy(to, text, len);
+    }
+    write_length(to + len, told);
+    digest->small_len += len + sizeof(told);
+    return 1;
 }
 
 void etv_digest_update_field(etv_digest_t *digest, const char *text)
 {
-    apr_uint64_t len = text ? strlen(text) : NO_FIELD;
-    unsigned char suffix[sizeof(len)];
+    apr_size_t len = text ? strlen(text) : 0;
+    apr_uint64_t told = text ? len : NO_FIELD;
+    unsigned char suffix[sizeof(told)];
 
-    if (text) {
-        etv_digest_update(digest, text, (apr_size_t)len);
+    if (add_to_small(digest, text ? text : "", len, told)) {
+        return;
     }
-    for (apr_size_t i = 0; i < sizeof(suffix); i++) {
-        suffix[i] = (unsigned char)(len >> (8 * (sizeof(suffix) - 1 - i)));
-    }
+    etv_digest_update(digest, text, len);
+    write_length(suffix, told);
     etv_digest_update(digest, suffix, sizeof(suffix));
 }
 
 void etv_digest_result(const etv_digest_t *digest, unsigned char out[ETV_DIGEST_BYTES])
 {
-    digest->unit->result(&digest->state, out);
+    if (digest->streaming) {
+        digest->unit->result(&digest->state, out);
+    } else {
+        digest->unit->once(digest->small, digest->small_len, digest->secret, out);
+    }
 }

@@ -12,6 +12,7 @@
 
 /* All of the library becomes static: code for one unit can never take the place of another's. */
 #define XXH_INLINE_ALL
+#define XXH_NO_PREFETCH /* what is hashed was just read or copied */
 #include <xxhash.h>
 
 /** The digest by one unit. The state is the same for all. */
@@ -20,6 +21,7 @@ typedef struct {
     void (*reset)(XXH3_state_t *state, const unsigned char *secret);
     void (*update)(XXH3_state_t *state, const void *data, apr_size_t len);
     void (*result)(const XXH3_state_t *state, unsigned char *out);
+    void (*once)(const void *data, apr_size_t len, const unsigned char *secret, unsigned char *out);
 } etv_digest_unit_t;
 
 /** The unit that every processor of this architecture has. */
@@ -62,12 +64,23 @@ static void unit_update(XXH3_state_t *state, const void *data, apr_size_t len)
     (void)XXH3_128bits_update(state, data, len);
 }
 
-static void unit_result(const XXH3_state_t *state, unsigned char *out)
+static void write_canonical(XXH128_hash_t hash, unsigned char *out)
 {
     XXH128_canonical_t canonical;
 
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
+    XXH128_canonicalFromHash(&canonical, hash);
     memcpy(out, canonical.digest, ETV_DIGEST_BYTES);
+}
+
+static void unit_result(const XXH3_state_t *state, unsigned char *out)
+{
+    write_canonical(XXH3_128bits_digest(state), out);
+}
+
+static void unit_once(const void *data, apr_size_t len, const unsigned char *secret,
+                      unsigned char *out)
+{
+    write_canonical(XXH3_128bits_withSecret(data, len, secret, ETV_DIGEST_SECRET_BYTES), out);
 }
 
 static const etv_digest_unit_t etv_digest_this_unit = {
@@ -75,6 +88,7 @@ static const etv_digest_unit_t etv_digest_this_unit = {
     .reset = unit_reset,
     .update = unit_update,
     .result = unit_result,
+    .once = unit_once,
 };
 
 #endif

@@ -104,6 +104,8 @@ void etv_conditions_withhold(request_rec *r, etv_request_t *request)
     etv_headers_t headers;
     etv_conditions_t now;
 
+    if (!etv_conditions_any(client) && !client->range && !etv_life_has_cache())
+        return;
     etv_headers_scan(r->headers_in, &headers);
     now = conditions_of(&headers);
     if (!etv_conditions_any(&now) && !now.range)

@@ -160,46 +160,46 @@ static const etv_item_t *resolve(apr_pool_t *p, const etv_list_t *said, const et
     return etv_list_resolve(p, &both, n);
 }
 
-static int any_matches(const etv_item_t *items, int n, const char *content_type)
+static etv_type_e type_of(const etv_item_t *items, int n, const char *content_type)
 {
+    if (etv_media_type_is_stream(content_type))
+        return ETV_TYPE_STREAM;
     for (int i = 0; i < n; i++) {
         if (etv_media_type_matches(content_type, items[i].text))
-            return 1;
+            return ETV_TYPE_COVERED;
     }
-    return 0;
+    return ETV_TYPE_OTHER;
 }
 
 /* Applications send a handful of types, and most sites leave the list as it is. */
-static int default_covers(const char *content_type)
+static etv_type_e default_type(const char *content_type)
 {
     static _Thread_local struct {
-        char type[TYPE_REMEMBERED];
-        int covered;
+        char text[TYPE_REMEMBERED];
+        etv_type_e type;
     } memo;
-    size_t len = content_type ? strlen(content_type) : 0;
+    const int n = (int)(sizeof(default_type_items) / sizeof(default_type_items[0]));
 
-    if (!len || len >= TYPE_REMEMBERED)
-        return any_matches(default_type_items,
-                           (int)(sizeof(default_type_items) / sizeof(default_type_items[0])),
-                           content_type);
-    if (memcmp(memo.type, content_type, len + 1) != 0) {
-        memcpy(memo.type, content_type, len + 1);
-        memo.covered = any_matches(
-            default_type_items, (int)(sizeof(default_type_items) / sizeof(default_type_items[0])),
-            content_type);
+    if (!content_type || !*content_type)
+        return type_of(default_type_items, n, content_type);
+    if (strcmp(memo.text, content_type) != 0) {
+        if (strlen(content_type) >= TYPE_REMEMBERED)
+            return type_of(default_type_items, n, content_type);
+        apr_cpystrn(memo.text, content_type, TYPE_REMEMBERED);
+        memo.type = type_of(default_type_items, n, content_type);
     }
-    return memo.covered;
+    return memo.type;
 }
 
-int etv_config_covers_type(apr_pool_t *p, const etv_dir_t *dir, const char *content_type)
+etv_type_e etv_config_type(apr_pool_t *p, const etv_dir_t *dir, const char *content_type)
 {
     const etv_item_t *items;
     int n;
 
     if (!dir->types.items)
-        return default_covers(content_type);
+        return default_type(content_type);
     items = resolve(p, &dir->types, &default_types, &n);
-    return any_matches(items, n, content_type);
+    return type_of(items, n, content_type);
 }
 
 const etv_item_t *etv_config_headers(apr_pool_t *p, const etv_dir_t *dir, int *n)

@@ -148,8 +148,14 @@ static inline int etv_config_head_as_get(const etv_dir_t *dir)
     return dir->head == ETV_HEAD_AS_GET;
 }
 
-/** ETagVersionTypes: whether content tags are made for a Content-Type. */
-int etv_config_covers_type(apr_pool_t *p, const etv_dir_t *dir, const char *content_type);
+/** What a Content-Type is for content tags. */
+typedef enum {
+    ETV_TYPE_OTHER,   /**< ETagVersionTypes does not name it */
+    ETV_TYPE_COVERED, /**< it does */
+    ETV_TYPE_STREAM   /**< it is one that is never held back */
+} etv_type_e;
+
+etv_type_e etv_config_type(apr_pool_t *p, const etv_dir_t *dir, const char *content_type);
 
 /** ETagVersionHeaders: the names whose values a header tag is made of. */
 const etv_item_t *etv_config_headers(apr_pool_t *p, const etv_dir_t *dir, int *n);

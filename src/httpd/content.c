@@ -34,7 +34,7 @@ typedef struct {
 /* --- the end --- */
 
 static apr_status_t let_go(ap_filter_t *f, holding_t *holding, apr_bucket_brigade *bb,
-                           const char *reason)
+                           const etv_response_t *known, const char *reason)
 {
     etv_request_t *request = etv_request_peek(f->r);
 
@@ -44,7 +44,7 @@ static apr_status_t let_go(ap_filter_t *f, holding_t *holding, apr_bucket_brigad
         APR_BRIGADE_PREPEND(bb, holding->buffer.held);
         holding->buffer.open = NULL;
     }
-    return etv_stamp_pass(f, bb);
+    return etv_stamp_pass(f, bb, known);
 }
 
 /* All of the body is here. @return NULL, or why it gets no tag */
@@ -77,7 +77,8 @@ static apr_off_t whole_length(apr_bucket_brigade *bb)
     for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
         if (APR_BUCKET_IS_EOS(b))
             return length;
-        if (b->length == (apr_size_t)-1 || AP_BUCKET_IS_ERROR(b) || AP_BUCKET_IS_EOC(b))
+        if (b->length == (apr_size_t)-1 ||
+            (APR_BUCKET_IS_METADATA(b) && (AP_BUCKET_IS_ERROR(b) || AP_BUCKET_IS_EOC(b))))
             return -1;
         length += (apr_off_t)b->length;
     }
@@ -185,10 +186,11 @@ static apr_status_t hold(ap_filter_t *f, apr_bucket_brigade *bb)
         const char *reason;
 
         if (APR_BUCKET_IS_EOS(b))
-            return let_go(f, holding, bb, finish_held(f->r, holding));
+            return let_go(f, holding, bb, &holding->first, finish_held(f->r, holding));
         reason = take(f->r, holding, b);
         if (reason)
-            return let_go(f, holding, bb, holding->reason ? holding->reason : reason);
+            return let_go(f, holding, bb, &holding->first,
+                          holding->reason ? holding->reason : reason);
     }
     return APR_SUCCESS;
 }
@@ -247,15 +249,15 @@ static apr_status_t begin(ap_filter_t *f, apr_bucket_brigade *bb, const etv_resp
     holding_t *holding;
 
     if (length > most)
-        return let_go(f, NULL, bb, reason ? reason : "oversize");
+        return let_go(f, NULL, bb, now, reason ? reason : "oversize");
     if (!reason) {
         secret = etv_key_of_content(r);
         if (!secret)
-            return let_go(f, NULL, bb, "store-down");
+            return let_go(f, NULL, bb, now, "store-down");
         digest = etv_digest_create(r->pool, secret);
     }
     if (length >= 0)
-        return let_go(f, NULL, bb,
+        return let_go(f, NULL, bb, now,
                       reason ? reason : hash_whole(r, now, bb, digest, length, declared));
     f->ctx = holding = apr_palloc(r->pool, sizeof(*holding));
     etv_buffer_init(&holding->buffer, r, digest, most);
@@ -280,9 +282,9 @@ static apr_status_t content_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     etv_stamp_begin(f->r, &now);
     /* In mode On a response that may have its version tag needs no other. */
     if (request->tagged && !etv_judge_version(f->r, request, &now))
-        return let_go(f, NULL, bb, NULL);
+        return let_go(f, NULL, bb, &now, NULL);
     if (!shall_hold(f->r, request, &now, &reason, &declared))
-        return let_go(f, NULL, bb, reason);
+        return let_go(f, NULL, bb, &now, reason);
     return begin(f, bb, &now, reason, declared);
 }
 

@@ -81,7 +81,7 @@ int etv_evaluate_for_cache(request_rec *r, etv_request_t *request)
     etv_selected_t selected;
     etv_precondition_t answer;
 
-    if (!etv_conditions_any(&request->cache) || r->status != HTTP_OK || etv_life_has_socache())
+    if (r->status != HTTP_OK || etv_life_has_socache())
         return 0;
     selected = selected_of(r, request);
     /* The stored response was chosen by Vary already, and must be confirmed under its own tag. */
@@ -112,9 +112,7 @@ static said_t *say(request_rec *r)
     const etv_request_t *request = etv_request_peek(r);
     said_t *said = apr_palloc(r->pool, sizeof(*said));
 
-    if (etv_life_has_cache() && etv_evaluate_is_stored(r))
-        said->left = APR_INT64_MAX;
-    else if (!stops_quietly(r))
+    if (!stops_quietly(r) || (etv_life_has_cache() && etv_evaluate_is_stored(r)))
         said->left = ENDLESS;
     else
         said->left = request->as_get ? 0 : etv_config_buffer_limit()->response;
@@ -289,7 +287,7 @@ void etv_evaluate_register(void)
 
 void etv_evaluate_insert(request_rec *r, const etv_request_t *request)
 {
-    if (request->evaluates && (etv_conditions_any(&request->client) || request->client.range ||
-                               (r->header_only && etv_config_head_as_get(request->dir))))
+    if (etv_conditions_any(&request->client) || request->client.range ||
+        (r->header_only && etv_config_head_as_get(request->dir)))
         ap_add_output_filter_handle(evaluate_handle, NULL, r, r->connection);
 }

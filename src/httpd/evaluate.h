@@ -18,8 +18,9 @@ void etv_evaluate_register(void);
 void etv_evaluate_insert(request_rec *r, const etv_request_t *request);
 
 /**
- * Whether mod_cache's revalidation is answered with 304, by the response as it is now. If so, the
- * response was made one: nothing but the end of the stream must be passed on.
+ * Whether mod_cache's revalidation (request->cache, which has a condition) is answered with 304, by
+ * the response as it is now. If so, the response was made one: nothing but the end of the stream
+ * must be passed on.
  */
 int etv_evaluate_for_cache(request_rec *r, etv_request_t *request);
 

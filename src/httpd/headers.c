@@ -1,38 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "httpd/headers.h"
 
-#include <string.h>
-
-/* Field names are case-insensitive (RFC 9110 §5.1); `-` and digits have the bit that is set here.
- */
-static inline int is_name(const char *key, const char *lower, size_t len)
-{
-    apr_uint64_t a, b, differs = 0;
-    apr_uint32_t c, d;
-
-    if (len < 8) {
-        memcpy(&c, key, 4);
-        memcpy(&d, lower, 4);
-        differs = (c | 0x20202020U) ^ d;
-        memcpy(&c, key + len - 4, 4);
-        memcpy(&d, lower + len - 4, 4);
-        return !(differs | ((c | 0x20202020U) ^ d));
-    }
-    for (size_t i = 0; i < len; i += 8) {
-        size_t at = i + 8 <= len ? i : len - 8;
-
-        memcpy(&a, key + at, 8);
-        memcpy(&b, lower + at, 8);
-        differs |= (a | 0x2020202020202020ULL) ^ b;
-    }
-    return !differs;
-}
-
 /* The first of several lines counts, as for apr_table_get. */
 static inline void take(const apr_table_entry_t *entry, const char *lower, size_t len,
                         const char **field)
 {
-    if (!*field && is_name(entry->key, lower, len))
+    if (!*field && etv_headers_is_name(entry->key, lower, len))
         *field = entry->val;
 }
 

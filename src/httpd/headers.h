@@ -3,10 +3,39 @@
 #ifndef ETV_HTTPD_HEADERS_H
 #define ETV_HTTPD_HEADERS_H
 
+#include <string.h>
+
 #include <httpd.h>
 #include <apr_tables.h>
 
 #include "core/tag.h"
+
+/**
+ * Whether a field name of `len` (at least 4) characters is `lower`, as long and in lower case.
+ * Names are case-insensitive (RFC 9110 §5.1); `-` and digits have the bit that is set here.
+ */
+static inline int etv_headers_is_name(const char *key, const char *lower, size_t len)
+{
+    apr_uint64_t a, b, differs = 0;
+    apr_uint32_t c, d;
+
+    if (len < 8) {
+        memcpy(&c, key, 4);
+        memcpy(&d, lower, 4);
+        differs = (c | 0x20202020U) ^ d;
+        memcpy(&c, key + len - 4, 4);
+        memcpy(&d, lower + len - 4, 4);
+        return !(differs | ((c | 0x20202020U) ^ d));
+    }
+    for (size_t i = 0; i < len; i += 8) {
+        size_t at = i + 8 <= len ? i : len - 8;
+
+        memcpy(&a, key + at, 8);
+        memcpy(&b, lower + at, 8);
+        differs |= (a | 0x2020202020202020ULL) ^ b;
+    }
+    return !differs;
+}
 
 /** Values that live as long as the table; NULL for absent fields. */
 typedef struct {

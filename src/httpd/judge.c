@@ -48,7 +48,8 @@ static const char *judge_any(request_rec *r, const etv_request_t *request,
 {
     if (r->status != HTTP_OK)
         return "status";
-    if (apr_table_get(r->notes, "no-etag")) /* httpd will send none (FileETag None, mod_include) */
+    if (!apr_is_empty_table(r->notes) &&
+        apr_table_get(r->notes, "no-etag")) /* httpd will send none (FileETag None, mod_include) */
         return "no-etag";
     if (comes_from_cache(r, now))
         return "cached";
@@ -91,7 +92,9 @@ const char *etv_judge_content(request_rec *r, const etv_request_t *request,
         return "head";
     if (now->content_range)
         return "range";
-    if (now->cache_control && etv_cache_control_has(now->cache_control, "no-store"))
+    /* most have no `s`, and need no parsing */
+    if (now->cache_control && strpbrk(now->cache_control, "sS") &&
+        etv_cache_control_has(now->cache_control, "no-store"))
         return "no-store";
     return NULL;
 }
@@ -99,12 +102,13 @@ const char *etv_judge_content(request_rec *r, const etv_request_t *request,
 const char *etv_judge_stream(request_rec *r, const etv_request_t *request,
                              const etv_response_t *now)
 {
-    if (etv_media_type_is_stream(now->content_type))
-        return "stream";
+    etv_type_e type = etv_config_type(r->pool, request->dir, now->content_type);
+
     /* what applications tell nginx */
-    if (now->accel_buffering && ap_cstr_casecmp(now->accel_buffering, "no") == 0)
+    if (type == ETV_TYPE_STREAM ||
+        (now->accel_buffering && ap_cstr_casecmp(now->accel_buffering, "no") == 0))
         return "stream";
-    return etv_config_covers_type(r->pool, request->dir, now->content_type) ? NULL : "type";
+    return type == ETV_TYPE_COVERED ? NULL : "type";
 }
 
 const char *etv_judge_body(request_rec *r, apr_bucket_brigade *bb)

@@ -133,7 +133,7 @@ static void apply_vary(request_rec *r, const etv_request_t *request)
     etv_policy_set_field(r, "Vary", etv_vary_union(r->pool, before, ours));
 }
 
-void etv_policy_apply(request_rec *r, const etv_dir_t *dir, const etv_request_t *request)
+void etv_policy_apply_all(request_rec *r, const etv_dir_t *dir, const etv_request_t *request)
 {
     if (!etv_request_is_get(r)) {
         apply_cache_control(r, dir->policy_unsafe, NULL);
@@ -145,7 +145,7 @@ void etv_policy_apply(request_rec *r, const etv_dir_t *dir, const etv_request_t 
         apply_cache_control(r, dir->policy, request);
 }
 
-void etv_policy_unify(request_rec *r, const etv_response_t *now)
+void etv_policy_unify_lines(request_rec *r, const etv_response_t *now)
 {
     if (now->cache_control_lines > 1)
         etv_policy_set_field(r, "Cache-Control",

@@ -31,11 +31,29 @@ static inline int etv_policy_same(const char *a, const char *b)
 /** What a response says now. */
 etv_freshness_t etv_policy_freshness(request_rec *r);
 
-/** Merge the policy for the request's method and the response's status into the headers. */
-void etv_policy_apply(request_rec *r, const etv_dir_t *dir, const etv_request_t *request);
+/** As etv_policy_apply, where there is something to merge. */
+void etv_policy_apply_all(request_rec *r, const etv_dir_t *dir, const etv_request_t *request);
 
-/** Make one line of what other modules may have added since (strictest wins, union of Vary).
- * @param now  what the response says */
-void etv_policy_unify(request_rec *r, const etv_response_t *now);
+/** Merge the policy for the request's method and the response's status into the headers.
+ * @param request  NULL when there is none for it */
+static inline void etv_policy_apply(request_rec *r, const etv_dir_t *dir,
+                                    const etv_request_t *request)
+{
+    if (dir->policy || dir->policy_unsafe || (request && (request->vary || request->identity.n)))
+        etv_policy_apply_all(r, dir, request);
+}
+
+/** As etv_policy_unify, where there are several lines. */
+void etv_policy_unify_lines(request_rec *r, const etv_response_t *now);
+
+/**
+ * Make one line of what other modules may have added since (strictest wins, union of Vary).
+ * @param now  what the response says
+ */
+static inline void etv_policy_unify(request_rec *r, const etv_response_t *now)
+{
+    if (now->cache_control_lines > 1 || now->vary_lines > 1)
+        etv_policy_unify_lines(r, now);
+}
 
 #endif

@@ -9,7 +9,7 @@
 
 static ap_filter_rec_t *probe_handle;
 
-static int is_coded(const etv_response_t *now)
+int etv_probe_is_coded(const etv_response_t *now)
 {
     char coding[ETV_ENTITY_TAG_CODING_MOST + 1];
 
@@ -24,7 +24,7 @@ static etv_probe_t *begin(request_rec *r, etv_request_t *request)
     etv_probe_t *probe;
 
     etv_response_scan(r, &now);
-    if (r->status != HTTP_OK || is_coded(&now))
+    if (r->status != HTTP_OK || etv_probe_is_coded(&now))
         return NULL;
     probe = apr_pcalloc(r->pool, sizeof(*probe));
     probe->etag = now.etag;
@@ -92,11 +92,6 @@ static apr_status_t probe_filter(ap_filter_t *f, apr_bucket_brigade *bb)
         return ap_pass_brigade(f->next, bb);
     }
     return look(f, bb, f->ctx);
-}
-
-const etv_probe_t *etv_probe_of(const etv_request_t *request, const etv_response_t *now)
-{
-    return request->probe && is_coded(now) ? request->probe : NULL;
 }
 
 void etv_probe_register(void)

@@ -19,10 +19,14 @@ void etv_probe_register(void);
 /** Put a probe in front of every harness of that kind; from the handler hook. */
 void etv_probe_insert(request_rec *r);
 
-/**
- * What the last probe saw, if httpd has encoded the response since.
- * @return NULL when there is none
- */
-const etv_probe_t *etv_probe_of(const etv_request_t *request, const etv_response_t *now);
+/** Whether a response has a coding. */
+int etv_probe_is_coded(const etv_response_t *now);
+
+/** What the last probe saw, if httpd has encoded the response since; NULL when there is none. */
+static inline const etv_probe_t *etv_probe_of(const etv_request_t *request,
+                                              const etv_response_t *now)
+{
+    return request->probe && etv_probe_is_coded(now) ? request->probe : NULL;
+}
 
 #endif

@@ -26,16 +26,11 @@ void etv_request_note(request_rec *r, const char *reason)
     apr_table_setn(r->notes, ETV_NOTE, reason);
 }
 
-etv_request_t *etv_request_peek(const request_rec *r)
-{
-    return ap_get_module_config(r->request_config, &etag_version_module);
-}
-
 /* An internal redirect renames what was set for the request before it. */
 int etv_request_is_switched_off(const request_rec *r)
 {
     for (; r; r = r->prev) {
-        if (apr_table_get(r->subprocess_env, SWITCH))
+        if (!apr_is_empty_table(r->subprocess_env) && apr_table_get(r->subprocess_env, SWITCH))
             return 1;
     }
     return 0;
@@ -254,6 +249,7 @@ static void prepare(request_rec *r, etv_request_t *request, const etv_headers_t 
         reason = check_request(r, request, headers);
         request->header_ready = !reason;
     }
+    request->noted = reason != NULL;
     if (reason)
         etv_request_note(r, reason);
     request->evaluates = request->tagged || dir->mode != ETV_MODE_VERSION;
@@ -278,8 +274,10 @@ static etv_request_t *make(request_rec *r, const etv_dir_t *dir)
         etv_request_note(r, "unsafe");
         return request;
     }
-    request->identity = etv_identity_of(r->pool, &dir->identity);
-    request->vary = configured_vary(r->pool, &dir->vary);
+    if (dir->identity.items)
+        request->identity = etv_identity_of(r->pool, &dir->identity);
+    if (dir->vary.items)
+        request->vary = configured_vary(r->pool, &dir->vary);
     request->own_vary = find_own_vary(r);
     etv_headers_scan(r->headers_in, &headers);
     etv_conditions_take(r, request, &headers);

@@ -42,6 +42,7 @@ typedef struct {
 
     etv_conditions_t client; /**< what the client asked, for this module to evaluate */
     etv_conditions_t cache;  /**< what mod_cache asks on its own behalf; empty where it does not */
+    int noted;               /**< there is a note from before the handler */
     int evaluates;           /**< preconditions are this module's */
     int withheld;            /**< the handler does not see them */
     int as_get;              /**< a HEAD that is run as GET, until the filters make it one again */
@@ -80,7 +81,10 @@ typedef struct {
 etv_request_t *etv_request_get(request_rec *r);
 
 /** What was made before, without making anything. */
-etv_request_t *etv_request_peek(const request_rec *r);
+static inline etv_request_t *etv_request_peek(const request_rec *r)
+{
+    return ap_get_module_config(r->request_config, &etag_version_module);
+}
 
 /** Whether the client asked with GET or HEAD. */
 int etv_request_is_get(const request_rec *r);

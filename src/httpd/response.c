@@ -3,20 +3,35 @@
 
 #include <apr_strings.h>
 
-static void take(apr_pool_t *p, const apr_table_entry_t *entry, const char *name,
-                 const char **field, int *lines)
+#include "httpd/headers.h"
+
+static void add(apr_pool_t *p, const apr_table_entry_t *entry, const char **field)
 {
-    if (ap_cstr_casecmp(entry->key, name) != 0)
-        return;
-    if (lines)
-        (*lines)++;
     *field = *field ? apr_pstrcat(p, *field, ", ", entry->val, NULL) : entry->val;
 }
 
-#define TAKE(name, field, lines)                                                                   \
-    case sizeof(name) - 1:                                                                         \
-        take(p, entry, name, &response->field, lines);                                             \
-        break
+/* @return 1 when it was that field */
+static inline int take(apr_pool_t *p, const apr_table_entry_t *entry, const char *lower, size_t len,
+                       const char **field)
+{
+    if (!etv_headers_is_name(entry->key, lower, len))
+        return 0;
+    add(p, entry, field);
+    return 1;
+}
+
+#define TAKE(lower, field) take(p, entry, lower, sizeof(lower) - 1, &response->field)
+
+#define INITIAL(letter) (1U << ((letter) & 31U))
+
+/* Whether one of the names below begins so, in upper or lower case. */
+static inline int may_matter(char initial)
+{
+    const apr_uint32_t initials =
+        INITIAL('a') | INITIAL('c') | INITIAL('e') | INITIAL('s') | INITIAL('v') | INITIAL('x');
+
+    return (initials & INITIAL((unsigned char)initial)) != 0;
+}
 
 static void scan_table(apr_pool_t *p, const apr_table_t *table, etv_response_t *response)
 {
@@ -24,21 +39,36 @@ static void scan_table(apr_pool_t *p, const apr_table_t *table, etv_response_t *
     const apr_table_entry_t *entry = (const apr_table_entry_t *)(const void *)all->elts;
 
     for (int i = 0; i < all->nelts; i++, entry++) {
+        if (!may_matter(entry->key[0]))
+            continue;
         switch (strlen(entry->key)) {
-            TAKE("Age", age, NULL);
-            TAKE("Set-Cookie", set_cookie, NULL);
-            TAKE("Content-Type", content_type, NULL);
-            TAKE("Content-Length", content_length, NULL);
-            TAKE("Content-Encoding", content_encoding, NULL);
-            TAKE("X-Accel-Buffering", accel_buffering, NULL);
-        case sizeof("ETag") - 1: /* and Vary */
-            take(p, entry, "ETag", &response->etag, NULL);
-            take(p, entry, "Vary", &response->vary, &response->vary_lines);
+        case 3:
+            if (ap_cstr_casecmp(entry->key, "Age") == 0)
+                add(p, entry, &response->age);
             break;
-        case sizeof("Cache-Control") - 1: /* and Content-Range */
-            take(p, entry, "Cache-Control", &response->cache_control,
-                 &response->cache_control_lines);
-            take(p, entry, "Content-Range", &response->content_range, NULL);
+        case 4:
+            if (!TAKE("etag", etag))
+                response->vary_lines += TAKE("vary", vary);
+            break;
+        case 10:
+            TAKE("set-cookie", set_cookie);
+            break;
+        case 12:
+            TAKE("content-type", content_type);
+            break;
+        case 13:
+            if (!TAKE("content-range", content_range))
+                response->cache_control_lines += TAKE("cache-control", cache_control);
+            break;
+        case 14:
+            TAKE("content-length", content_length);
+            break;
+        case 16:
+            if (!TAKE("content-encoding", content_encoding))
+                TAKE("content-language", content_language);
+            break;
+        case 17:
+            TAKE("x-accel-buffering", accel_buffering);
             break;
         default:
             break;
@@ -49,10 +79,13 @@ static void scan_table(apr_pool_t *p, const apr_table_t *table, etv_response_t *
 void etv_response_scan(request_rec *r, etv_response_t *response)
 {
     memset(response, 0, sizeof(*response));
-    scan_table(r->pool, r->err_headers_out, response);
+    if (!apr_is_empty_table(r->err_headers_out))
+        scan_table(r->pool, r->err_headers_out, response);
     scan_table(r->pool, r->headers_out, response);
     if (r->content_type)
         response->content_type = r->content_type;
     if (r->content_encoding)
         response->content_encoding = r->content_encoding;
+    if (r->content_languages && r->content_languages->nelts)
+        response->content_language = apr_array_pstrcat(r->pool, r->content_languages, ',');
 }

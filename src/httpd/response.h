@@ -16,7 +16,8 @@ typedef struct {
     const char *content_range;
     const char *content_length;
     const char *content_encoding; /**< as the type */
-    const char *accel_buffering;  /**< X-Accel-Buffering */
+    const char *content_language;
+    const char *accel_buffering; /**< X-Accel-Buffering */
     int vary_lines;
     int cache_control_lines;
 } etv_response_t;

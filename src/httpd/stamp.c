@@ -92,9 +92,8 @@ static char letter_for(request_rec *r, const etv_request_t *request, const etv_f
  */
 static void restore_vary(request_rec *r, const etv_request_t *request)
 {
-    if (request->own_vary)
-        etv_policy_set_field(
-            r, "Vary", etv_vary_union(r->pool, etv_policy_field(r, "Vary"), request->own_vary));
+    etv_policy_set_field(r, "Vary",
+                         etv_vary_union(r->pool, etv_policy_field(r, "Vary"), request->own_vary));
 }
 
 /*
@@ -104,14 +103,14 @@ static void restore_vary(request_rec *r, const etv_request_t *request)
  */
 static void guard_lifetime(request_rec *r, const etv_response_t *now)
 {
-    const char *guard =
-        apr_table_get(r->headers_in, "Authorization") ? "max-age=0" : "max-age=0, must-revalidate";
+    const char *guard;
 
-    if (!etv_life_cache_needs_validator() || etv_policy_field(r, "Expires") ||
-        etv_policy_field(r, "Last-Modified") ||
+    if (etv_policy_field(r, "Expires") || etv_policy_field(r, "Last-Modified") ||
         etv_cache_control_has(now->cache_control, "max-age") ||
         etv_cache_control_has(now->cache_control, "s-maxage") || !etv_evaluate_is_stored(r))
         return;
+    guard =
+        apr_table_get(r->headers_in, "Authorization") ? "max-age=0" : "max-age=0, must-revalidate";
     etv_policy_set_field(r, "Cache-Control",
                          etv_cache_control_merge(r->pool, now->cache_control, guard));
 }
@@ -127,7 +126,8 @@ static void put_tag(request_rec *r, etv_request_t *request, const etv_response_t
         etv_policy_set_field(r, "ETag", text);
     else
         apr_table_addn(r->headers_out, "ETag", text);
-    guard_lifetime(r, now);
+    if (etv_life_cache_needs_validator())
+        guard_lifetime(r, now);
 }
 
 static const char *said_of(const etv_request_t *request)
@@ -162,9 +162,10 @@ static const char *stamp_version(request_rec *r, etv_request_t *request, const e
 static const char *stamp_digest(request_rec *r, etv_request_t *request, const etv_response_t *now,
                                 char letter, const char *digest, int weak)
 {
-    char coding[ETV_ENTITY_TAG_CODING_MOST + 1] = "";
+    char coding[ETV_ENTITY_TAG_CODING_MOST + 1];
     const char *plain, *text;
 
+    *coding = '\0';
     if (now->content_encoding && !etv_judge_codings(now->content_encoding, coding))
         return "coding";
     text = plain = etv_tag_write(r->pool, letter, digest, weak, NULL, 0);
@@ -182,19 +183,15 @@ static const char *stamp_digest(request_rec *r, etv_request_t *request, const et
  * What a cache or a client would take for another representation is another one: as it will be
  * sent, but for what httpd's encoders have done to it.
  */
-static void finish_content(request_rec *r, const etv_request_t *request,
+static void finish_content(request_rec *r, const etv_request_t *request, const etv_response_t *now,
                            char digest[ETV_ENTITY_TAG_DIGEST_CHARS])
 {
+    const char *const fields[] = {ap_make_content_type(r, r->content_type), now->content_language,
+                                  request->content_encoding};
     unsigned char result[ETV_DIGEST_BYTES];
-    const char *language;
 
-    if (r->content_languages && r->content_languages->nelts)
-        language = apr_array_pstrcat(r->pool, r->content_languages, ',');
-    else
-        language = etv_policy_field(r, "Content-Language");
-    etv_digest_update_field(request->content, ap_make_content_type(r, r->content_type));
-    etv_digest_update_field(request->content, language);
-    etv_digest_update_field(request->content, request->content_encoding);
+    for (int i = 0; i < 3; i++)
+        etv_digest_update_field(request->content, fields[i]);
     etv_digest_result(request->content, result);
     etv_tag_base64url(digest, result);
 }
@@ -208,7 +205,7 @@ static const char *stamp_content(request_rec *r, etv_request_t *request, const e
 
     if (reason)
         return reason;
-    finish_content(r, request, digest);
+    finish_content(r, request, now, digest);
     return stamp_digest(r, request, now, 'c', digest, etv_config_weak_content(request->dir));
 }
 
@@ -271,16 +268,20 @@ static void settle_tag(request_rec *r, etv_request_t *request, const etv_respons
         settle_head(r, request);
     if (!reason)
         return;
-    etv_request_note(r, reason);
-    ap_log_rerror(APLOG_MARK, APLOG_TRACE1, 0, r, "entity-tag: %s", reason);
+    if (request->noted)
+        etv_request_note(r, reason);
+    else
+        apr_table_addn(r->notes, ETV_NOTE, reason);
+    request->noted = 1;
 }
 
 /*
  * Say what there is to say behind the encoders.
- * @param judged  there are none, and nothing else that could have changed the response
+ * @param known  what the response says, where nothing could have changed it; NULL to look
  * @return 1 when mod_cache was told 304: nothing more of the response may be passed on
  */
-static int settle(request_rec *r, etv_request_t *request, apr_bucket_brigade *bb, int judged)
+static int settle(request_rec *r, etv_request_t *request, apr_bucket_brigade *bb,
+                  const etv_response_t *known)
 {
     etv_response_t now;
 
@@ -288,14 +289,17 @@ static int settle(request_rec *r, etv_request_t *request, apr_bucket_brigade *bb
         finish_early(r, request);
         return 0;
     }
-    if (request)
+    if (request && request->own_vary) {
         restore_vary(r, request);
-    etv_response_scan(r, &now);
-    etv_policy_unify(r, &now);
+        known = NULL;
+    }
+    if (!known)
+        etv_response_scan(r, &now);
+    etv_policy_unify(r, known ? known : &now);
     if (!request)
         return 0;
-    settle_tag(r, request, &now, bb, judged);
-    if (!etv_evaluate_for_cache(r, request))
+    settle_tag(r, request, known ? known : &now, bb, known != NULL);
+    if (!etv_conditions_any(&request->cache) || !etv_evaluate_for_cache(r, request))
         return 0;
     etv_request_note(r, "revalidated");
     request->ended = 1;
@@ -312,7 +316,7 @@ static apr_status_t final_filter(ap_filter_t *f, apr_bucket_brigade *bb)
         apr_brigade_cleanup(bb);
         return APR_SUCCESS;
     }
-    if (!settle(f->r, request, bb, 0))
+    if (!settle(f->r, request, bb, NULL))
         ap_remove_output_filter(f);
     return ap_pass_brigade(f->next, bb);
 }
@@ -342,14 +346,14 @@ void etv_stamp_begin(request_rec *r, etv_response_t *now)
         note_upstream(r, request, now);
 }
 
-apr_status_t etv_stamp_pass(ap_filter_t *f, apr_bucket_brigade *bb)
+apr_status_t etv_stamp_pass(ap_filter_t *f, apr_bucket_brigade *bb, const etv_response_t *known)
 {
     request_rec *r = f->r;
     ap_filter_t *next = f->next;
 
     ap_remove_output_filter(f);
     if (!next || next->frec->ftype > AP_FTYPE_CONTENT_SET) {
-        if (settle(r, etv_request_peek(r), bb, 1))
+        if (settle(r, etv_request_peek(r), bb, known))
             ap_add_output_filter_handle(final_handle, NULL, r, r->connection);
     } else {
         ap_add_output_filter_handle(final_handle, NULL, r, r->connection);
@@ -364,7 +368,7 @@ static apr_status_t policy_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     if (APR_BRIGADE_EMPTY(bb))
         return ap_pass_brigade(f->next, bb);
     etv_stamp_begin(f->r, &now);
-    return etv_stamp_pass(f, bb);
+    return etv_stamp_pass(f, bb, &now);
 }
 
 /* --- hooks --- */
@@ -384,13 +388,17 @@ void etv_stamp_headers(request_rec *r)
 
 void etv_stamp_response(request_rec *r, const etv_request_t *request)
 {
-    if (etv_config_uses_content(request->dir) && etv_request_is_get(r))
+    if (request->evaluates) {
+        /* the chain is sorted by type */
+        if (r->output_filters->frec->ftype < AP_FTYPE_CONTENT_SET - 1)
+            etv_probe_insert(r);
+        if (r->header_only || request->client.range || etv_conditions_any(&request->client))
+            etv_evaluate_insert(r, request);
+    }
+    if (request->evaluates && etv_config_uses_content(request->dir))
         etv_content_insert(r);
     else
         etv_stamp_headers(r);
-    etv_evaluate_insert(r, request);
-    if (request->evaluates)
-        etv_probe_insert(r);
 }
 
 void etv_stamp_early(request_rec *r, const etv_request_t *request)

@@ -24,8 +24,9 @@ void etv_stamp_begin(request_rec *r, etv_response_t *now);
 /**
  * Pass a response on, from a filter that comes before the encoders and is done with it: the tag is
  * settled behind them, at once if there are none.
+ * @param known  what the response says, as it was found in this request
  */
-apr_status_t etv_stamp_pass(ap_filter_t *f, apr_bucket_brigade *bb);
+apr_status_t etv_stamp_pass(ap_filter_t *f, apr_bucket_brigade *bb, const etv_response_t *known);
 
 /** Only those that give headers to a response that has no representation of its own. */
 void etv_stamp_headers(request_rec *r);

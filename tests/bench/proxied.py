@@ -2,9 +2,14 @@
 """Requests per second of proxied responses, as a ratio to the same proxy with the module switched off.
 
 One event-MPM server, a virtual host per kind, all in front of the same origin (origin.c), which answers from
-memory. In each round the kinds of a group are measured one after the other, each time in another order; the
-median of the rounds' ratios counts. Beside the rate, which the client and the origin share the processors
-with, stands what httpd itself used of them: microseconds per request.
+memory. Each round measures the module switched off and then the kind, or the other way round, so that a
+change of the machine's mood meets both; the median of the rounds' ratios counts. Beside the rate, for which
+the server shares the processors with the client and the origin, stands what it used of them itself:
+microseconds per request.
+
+Neighbours: mod_deflate, another filter that reads every byte; and nginx, if it is installed. Stock nginx
+gives ETags to files only, and Debian packages no module that makes them for dynamic content: it is a plain
+proxy here.
 """
 import statistics
 
@@ -100,7 +105,8 @@ class Kind:
     def check(self):
         """One answer is what it shall be, before thousands are counted."""
         client = rig.Client(self.port)
-        status, headers = client.send(rig.proxied_request(self.bytes, more=f"{self.header}\r\n" if self.header else ""))
+        more = f"{self.header}\r\n" if self.header else ""
+        status, headers = client.send(rig.proxied_request(self.bytes, more=more))
         client.close()
         tagged = "ETag" in headers
         if status != (b"304" if self.late else b"200") or tagged != self.host.startswith("content"):
@@ -129,9 +135,11 @@ class Kind:
             self.cpu_ratios.append(self.cpu[-1] / base.cpu[-1])
 
     def line(self, wanted):
-        text = f"  {self.what:<40} {statistics.median(self.rates):>8,.0f}/s {statistics.median(self.cpu):>7,.0f} us"
+        rate, cpu = statistics.median(self.rates), statistics.median(self.cpu)
+        text = f"  {self.what:<40} {rate:>8,.0f}/s {cpu:>7,.0f} us"
         if self.ratios:
-            text += f"   rate x {statistics.median(self.ratios):.2f} ({min(self.ratios):.2f}..{max(self.ratios):.2f})"
+            ratio = statistics.median(self.ratios)
+            text += f"   rate x {ratio:.2f} ({min(self.ratios):.2f}..{max(self.ratios):.2f})"
         if self.cpu_ratios:
             text += f"   us x {statistics.median(self.cpu_ratios):.2f}"
         return text + (f"   wanted: rate x {wanted}" if wanted else "")
@@ -142,12 +150,13 @@ def measure_group(title, rounds, load, ports, processes):
     kinds = []
     for name in names:
         host = KINDS[name][1]
-        process = processes["nginx" if host == "nginx" else "httpd"]
-        if process:
-            kinds.append(Kind(name, size, ports[host], process))
-            kinds[-1].check()
-            kinds[-1].measure(load)  # once for nothing: connections and memory are there afterwards
-            kinds[-1].forget()
+        process = processes.get("nginx" if host == "nginx" else "httpd")
+        if not process:
+            continue
+        kinds.append(Kind(name, size, ports[host], process))
+        kinds[-1].check()
+        kinds[-1].measure(load)  # once for nothing: connections and memory are there afterwards
+        kinds[-1].forget()
     base, others = kinds[0], kinds[1:]
     for i in range(rounds):
         for kind in others:
@@ -158,31 +167,37 @@ def measure_group(title, rounds, load, ports, processes):
     print(f"\n{size}{', ProxyIOBufferSize 65536' if '64k' in title else ''}"
           f" (the origin without a proxy: {alone:,.0f}/s)", flush=True)
     for kind in kinds:
-        print(kind.line(wanted if kind.host.startswith("content") and kind.header != GZIP else None), flush=True)
+        ours = kind.host.startswith("content") and kind.header != GZIP
+        print(kind.line(wanted if ours else None), flush=True)
+
+
+def start(folder, ports, processes):
+    """httpd and, where it is installed, nginx, in front of the origin."""
+    processes["httpd"] = rig.Process(httpd_command(folder, ports, ports["origin"]), folder / "output.log")
+    rig.wait_until(lambda: all(rig.answers(ports[host]) for host in HOSTS), "httpd",
+                   processes["httpd"].process, processes["httpd"].log)
+    if rig.find_program("nginx"):
+        processes["nginx"] = rig.Process(nginx_command(folder, ports["nginx"], ports["origin"]),
+                                         folder / "nginx-output.log")
+        rig.wait_until(lambda: rig.answers(ports["nginx"]), "nginx", processes["nginx"].process,
+                       processes["nginx"].log)
 
 
 def run(rounds, seconds, groups):
     load = Load(seconds, CONNECTIONS)
-    processes = {"httpd": None, "nginx": None}
     with rig.Folder() as folder:
-        origin, origin_port = rig.start_origin(folder)
+        ports = {host: rig.free_port() for host in (*HOSTS, "nginx")}
+        processes = {}
         try:
-            ports = {host: rig.free_port() for host in (*HOSTS, "nginx")} | {"origin": origin_port}
-            processes["httpd"] = rig.Process(httpd_command(folder, ports, origin_port), folder / "output.log")
-            if rig.find_program("nginx"):
-                processes["nginx"] = rig.Process(nginx_command(folder, ports["nginx"], origin_port),
-                                                 folder / "nginx-output.log")
-            for name, process in processes.items():
-                wanted = [ports["nginx"]] if name == "nginx" else [ports[host] for host in HOSTS]
-                if process:
-                    rig.wait_until(lambda: all(map(rig.answers, wanted)), name, process.process, process.log)
-            print(f"Proxied responses ({load.name}, {CONNECTIONS} connections, {rounds} rounds of {seconds} s, event, "
-                  "keep-alive):\nrate, the server's own processor time per request, both as multiples of the first line")
-            if not processes["nginx"]:
-                print("nginx is not installed: no figures of a neighbour")
+            processes["origin"], ports["origin"] = rig.start_origin(folder)
+            start(folder, ports, processes)
+            print(f"Proxied responses ({load.name}, {CONNECTIONS} connections, {rounds} rounds of {seconds} s, "
+                  "event, keep-alive):\nrate, the server's own processor time per request, both as multiples "
+                  "of the first line", flush=True)
+            if "nginx" not in processes:
+                print("nginx is not installed: no figures of this neighbour")
             for title in groups:
                 measure_group(title, rounds, load, ports, processes)
         finally:
-            for process in (*processes.values(), origin):
-                if process:
-                    process.stop()
+            for process in reversed(processes.values()):
+                process.stop()

@@ -325,7 +325,8 @@ def test_variants_are_told_apart(server):
 def test_http2(server):
     path = server.pages["http"].put("h2", BODY)
     whole = server.get(path, proto="h2")
-    until(lambda: verdict(server.get(path, proto="h2")) == "HIT", "the entry")  # the answer may be read before it is there
+    # Over HTTP/2 the answer may have been read before the entry is in its place.
+    until(lambda: verdict(server.get(path, proto="h2")) == "HIT", "the entry")
     same(server.get(path, proto="h2"), whole, "HIT")
     same(server.get(path, AGAIN, proto="h2"), whole, "REVALIDATE")
     same(server.get(path, AGAIN, proto="1.0"), whole, "REVALIDATE")

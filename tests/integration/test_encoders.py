@@ -108,7 +108,7 @@ def check_coded(answer, coding, text=WORDS):
 
 @pytest.mark.parametrize("kind, way, coding, alter",
                          list(product(["http"], WAYS, CODINGS, ALTER))
-                         + list(product(["cgi", "wsgi", "static"], WAYS, CODINGS, ["AddSuffix"])))
+                         + list(product(["cgi", "wsgi", "static"], ["set", "add", "resource"], CODINGS, ["AddSuffix"])))
 def test_own_tags(server, kind, way, coding, alter):
     name = f"{way}-{coding}"
     client = Client(server, server.pages[kind].put(name, WORDS), alter)

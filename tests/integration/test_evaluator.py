@@ -88,7 +88,8 @@ FULL = [("Cache-Control", "public, max-age=30"), ("Expires", FUTURE), ("Vary", "
 @pytest.fixture(scope="module")
 def server(shared_httpd, shared_origin):
     origin = shared_origin()
-    made = pages.serve(shared_httpd, SITE.replace("@ORIGIN@", origin.url), "http cgi wsgi wsgid fcgi static", "headers setenvif h2 alias", start=False)
+    made = pages.serve(shared_httpd, SITE.replace("@ORIGIN@", origin.url), "http cgi wsgi wsgid fcgi static",
+                       "headers setenvif h2 alias", start=False)
     made.write("htdocs/static/sorry.txt", "sorry\n")
     made.origin = origin
     yield made.start()
@@ -313,7 +314,7 @@ def test_large_bodies(server, own, kind):
 
 @every_kind(PROGRAMS)
 @pytest.mark.parametrize("own", [None, '"theirs"'], ids=["content", "theirs"])
-@pytest.mark.parametrize("times", [50, 9_000, 30_000])
+@pytest.mark.parametrize("times", [50, 30_000])
 def test_head_that_runs_as_get(server, times, own, kind):
     """Nothing of the body that was made for it stands before the next answer."""
     path = server.pages[kind].put("as_get", BODY * times, [("ETag", own)] if own else [])
