@@ -40,29 +40,11 @@ static etv_selected_t selected_of(request_rec *r, const etv_request_t *request)
 
 /* --- 304 --- */
 
-/* Not so Last-Modified, which §15.4.5 lets guide caches, nor Content-Location, which it names. */
-static void drop_representation(request_rec *r)
-{
-    static const char *const fields[] = {"Content-Type",     "Content-Length", "Content-Encoding",
-                                         "Content-Language", "Content-Range",  "Content-MD5",
-                                         "Accept-Ranges",    "Content-Digest", "Repr-Digest",
-                                         "Digest",           "Trailer",        NULL};
-
-    for (int i = 0; fields[i]; i++) {
-        apr_table_unset(r->headers_out, fields[i]);
-        apr_table_unset(r->err_headers_out, fields[i]);
-    }
-    r->content_type = NULL;
-    r->content_encoding = NULL;
-    r->content_languages = NULL;
-    r->clength = 0;
-}
-
 void etv_evaluate_make_304(request_rec *r, const char *etag)
 {
     r->status = HTTP_NOT_MODIFIED;
     r->status_line = NULL;
-    drop_representation(r);
+    etv_policy_drop_representation(r);
     if (etag)
         etv_policy_set_field(r, "ETag", etag);
 }

@@ -153,3 +153,29 @@ void etv_policy_unify_lines(request_rec *r, const etv_response_t *now)
     if (now->vary_lines > 1)
         etv_policy_set_field(r, "Vary", etv_vary_union(r->pool, now->vary, NULL));
 }
+
+void etv_policy_forget_media(request_rec *r)
+{
+    r->content_type = NULL;
+    r->content_encoding = NULL;
+    r->content_languages = NULL;
+    r->clength = 0;
+}
+
+static void unset_all(apr_table_t *table, const char *const *names)
+{
+    for (; *names && !apr_is_empty_table(table); names++)
+        apr_table_unset(table, *names);
+}
+
+void etv_policy_drop_representation(request_rec *r)
+{
+    static const char *const fields[] = {"Content-Type",     "Content-Length", "Content-Encoding",
+                                         "Content-Language", "Content-Range",  "Content-MD5",
+                                         "Accept-Ranges",    "Content-Digest", "Repr-Digest",
+                                         "Digest",           "Trailer",        NULL};
+
+    unset_all(r->headers_out, fields);
+    unset_all(r->err_headers_out, fields);
+    etv_policy_forget_media(r);
+}

@@ -56,4 +56,13 @@ static inline void etv_policy_unify(request_rec *r, const etv_response_t *now)
         etv_policy_unify_lines(r, now);
 }
 
+/** Forget the media type, coding, languages and length that a handler put aside. */
+void etv_policy_forget_media(request_rec *r);
+
+/**
+ * Take away what describes the representation, for a 304 (RFC 9110 §15.4.5). Not Last-Modified,
+ * which may guide caches, nor Content-Location, which it names.
+ */
+void etv_policy_drop_representation(request_rec *r);
+
 #endif

@@ -25,27 +25,6 @@ static ap_filter_rec_t *final_handle;
 
 /* --- behind the encoders: the early 304 --- */
 
-static void forget_media(request_rec *r)
-{
-    r->content_type = NULL;
-    r->content_encoding = NULL;
-    r->content_languages = NULL;
-}
-
-/* RFC 9110 §15.4.5: what describes the representation, other than what §15.4.5 names, stays out. */
-static void drop_representation(request_rec *r)
-{
-    static const char *const fields[] = {"Content-Type",     "Content-Length", "Content-Encoding",
-                                         "Content-Language", "Content-Range",  "Content-MD5",
-                                         "Last-Modified",    "Accept-Ranges",  NULL};
-
-    for (int i = 0; fields[i] && !apr_is_empty_table(r->headers_out); i++)
-        apr_table_unset(r->headers_out, fields[i]);
-    for (int i = 0; fields[i] && !apr_is_empty_table(r->err_headers_out); i++)
-        apr_table_unset(r->err_headers_out, fields[i]);
-    forget_media(r);
-}
-
 static void finish_early(request_rec *r, const etv_request_t *request)
 {
     etv_response_t now;
@@ -62,7 +41,8 @@ static void finish_early(request_rec *r, const etv_request_t *request)
             etv_policy_set_field(
                 r, "Vary", etv_vary_union(r->pool, etv_policy_field(r, "Vary"), "Accept-Encoding"));
     }
-    drop_representation(r);
+    etv_policy_drop_representation(r);
+    etv_policy_set_field(r, "Last-Modified", NULL); /* nobody asked the backend */
     etv_policy_set_field(r, "ETag", request->early);
 }
 
@@ -415,7 +395,7 @@ void etv_stamp_early(request_rec *r, const etv_request_t *request)
         finish_early(r, request);
         return;
     }
-    forget_media(r);
+    etv_policy_forget_media(r);
     apr_table_addn(r->headers_out, "ETag", request->early);
 }
 

@@ -85,6 +85,7 @@ def gigabyte_of(how, media):
     return run
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize("how, media, word", [
     ("length", "text/plain", "oversize"), ("chunked", "text/plain", "oversize"),
     ("chunked", "application/octet-stream", "type"), ("close", "text/plain", "oversize")])
@@ -106,6 +107,7 @@ def test_a_gigabyte_streams_through(new_httpd, new_origin, how, media, word):
     assert is_content(server.get("/o/warm").etag)
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize("largest", [1, 14, 500])
 def test_small_chunks_are_packed(new_httpd, new_origin, largest):
     """A body takes its own size, not 8 KB for each chunk of a few bytes."""
@@ -161,6 +163,7 @@ def fetch_sevens(server, origin, count):
     return seen
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize("limit, most", [("8M 64M", 64), ("8M 256M", 256)])
 def test_two_hundred_at_once(new_httpd, new_origin, limit, most):
     """All complete, the child's memory bounded, and some or most have a tag."""
@@ -207,6 +210,7 @@ def test_most_have_tags_by_default(new_httpd, new_origin):
 
 # --- many after each other -----------------------------------------------------------------------
 
+@pytest.mark.memory
 def test_nothing_is_left_behind(new_httpd, new_origin):
     """Thousands of requests of every kind over one connection: the child does not grow."""
     origin = new_origin()
