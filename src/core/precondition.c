@@ -47,8 +47,9 @@ static int read_tag(const char *value, etv_entity_tag_t *tag)
 /* httpd encoded what the application sent. */
 static int is_encoded(const etv_selected_t *selected)
 {
-    return selected->identity_etag &&
-           (!selected->etag || strcmp(selected->identity_etag, selected->etag) != 0);
+    return selected->encoded ||
+           (selected->identity_etag &&
+            (!selected->etag || strcmp(selected->identity_etag, selected->etag) != 0));
 }
 
 /* §13.1.1. A field without any tag that can be read is present and matches nothing. */

@@ -29,6 +29,7 @@ typedef struct {
     /** Both tags are of this project's making: a member of If-None-Match with the same letter and
      * digest and any coding that the request accepts names the same representation. */
     int own;
+    int encoded;                 /**< httpd has encoded it, whether or not there is a tag */
     const char *last_modified;   /**< the field value; NULL for none */
     const char *accept_encoding; /**< of the request; NULL for none */
 } etv_selected_t;

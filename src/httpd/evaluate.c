@@ -5,16 +5,21 @@
 #include <http_protocol.h>
 #include <util_filter.h>
 
+#include "core/vary.h"
 #include "httpd/conditions.h"
 #include "httpd/head.h"
 #include "httpd/life.h"
 #include "httpd/log.h"
 #include "httpd/policy.h"
+#include "store/boottime.h"
 
 /* Bytes of a script's output that are read for nobody. */
 #define SOAK_MOST 65536
 /* Bytes that no response has that will end. */
 #define ENDLESS ((apr_off_t)1 << 30)
+/* How long a response is read for nobody, and for mod_cache alone. */
+#define PATIENCE_US apr_time_from_sec(5)
+#define STORE_US    apr_time_from_sec(60)
 
 static ap_filter_rec_t *evaluate_handle;
 static ap_filter_rec_t *sink_handle;
@@ -27,6 +32,8 @@ static etv_selected_t selected_of(request_rec *r, const etv_request_t *request)
                                .last_modified = etv_policy_field(r, "Last-Modified"),
                                .accept_encoding = apr_table_get(r->headers_in, "Accept-Encoding")};
 
+    if (request->client.if_range && !request->upstream_coded)
+        selected.encoded = r->content_encoding || etv_policy_field(r, "Content-Encoding");
     if (apr_table_get(r->notes, "no-etag")) /* httpd will not send it */
         selected.etag = NULL;
     if (!selected.etag)
@@ -40,13 +47,29 @@ static etv_selected_t selected_of(request_rec *r, const etv_request_t *request)
 
 /* --- 304 --- */
 
+/* Whether one of our tags names a coding. */
+static int names_coding(const char *etag)
+{
+    const char *cursor = etag;
+    etv_entity_tag_t tag;
+    etv_entity_tag_own_t own;
+
+    return etv_entity_tag_next(etag, &cursor, &tag) == ETV_ENTITY_TAG_ONE &&
+           etv_entity_tag_own(&tag, &own) && own.coding;
+}
+
 void etv_evaluate_make_304(request_rec *r, const char *etag)
 {
     r->status = HTTP_NOT_MODIFIED;
     r->status_line = NULL;
     etv_policy_drop_representation(r);
-    if (etag)
-        etv_policy_set_field(r, "ETag", etag);
+    if (!etag)
+        return;
+    etv_policy_set_field(r, "ETag", etag);
+    /* also where the 200 would not have been encoded this time */
+    if (names_coding(etag))
+        etv_policy_set_field(
+            r, "Vary", etv_vary_union(r->pool, etv_policy_field(r, "Vary"), "Accept-Encoding"));
 }
 
 int etv_evaluate_is_stored(const request_rec *r)
@@ -79,10 +102,12 @@ int etv_evaluate_for_cache(request_rec *r, etv_request_t *request)
 /** The context of a filter that has said all there is to say. */
 typedef struct {
     apr_off_t left; /**< bytes that are dropped before the handler is told that nobody listens */
+    apr_time_t until_us; /**< when it is told, however little came */
+    int quietly;         /**< it may be told without harm */
 } said_t;
 
 /* mod_proxy_http closes the connection to its backend without a word; others write an error to the
- * log, and are believed to come to an end some day. */
+ * log, or even send an error page of their own. */
 static int stops_quietly(const request_rec *r)
 {
     return r->proxyreq && r->filename && strncmp(r->filename, "proxy:http", 10) == 0;
@@ -92,19 +117,36 @@ static int stops_quietly(const request_rec *r)
 static said_t *say(request_rec *r)
 {
     const etv_request_t *request = etv_request_peek(r);
+    int stored = etv_life_has_cache() && etv_evaluate_is_stored(r);
     said_t *said = apr_palloc(r->pool, sizeof(*said));
 
-    if (!stops_quietly(r) || (etv_life_has_cache() && etv_evaluate_is_stored(r)))
+    said->quietly = stops_quietly(r);
+    said->until_us = etv_boottime_us() + (stored ? STORE_US : PATIENCE_US);
+    if (stored || !said->quietly)
         said->left = ENDLESS;
     else
         said->left = request->as_get ? 0 : etv_config_buffer_limit()->response;
     return said;
 }
 
+/*
+ * The client has its answer, and may be gone: nothing that is sent would tell. A handler that would
+ * answer again is told that it is; what it sends is then dropped by httpd itself.
+ */
+static apr_status_t give_up(request_rec *r, const said_t *said)
+{
+    if (!said->quietly) {
+        r->connection->keepalive = AP_CONN_CLOSE;
+        r->connection->aborted = 1;
+    }
+    return APR_ECONNABORTED;
+}
+
 /* From here on nothing of the response matters, and what a handler still sends is dropped. */
 static apr_status_t swallow(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     said_t *said = f->ctx;
+    int ends = !APR_BRIGADE_EMPTY(bb) && APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(bb));
 
     for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb);
          b = APR_BUCKET_NEXT(b)) {
@@ -112,7 +154,9 @@ static apr_status_t swallow(ap_filter_t *f, apr_bucket_brigade *bb)
             said->left -= (apr_off_t)b->length;
     }
     apr_brigade_cleanup(bb);
-    return said->left > 0 ? APR_SUCCESS : APR_ECONNABORTED;
+    if (ends || (said->left > 0 && etv_boottime_us() < said->until_us))
+        return APR_SUCCESS;
+    return give_up(f->r, said);
 }
 
 /* Whether all that will come is here; a script's output, which has no length before it is read, is
@@ -130,7 +174,7 @@ static int is_whole(apr_bucket_brigade *bb)
 }
 
 /* Let a script come to its end, if that is near; its handler may wait for it for ever otherwise. */
-static apr_status_t soak_up(apr_bucket_brigade *rest)
+static apr_status_t soak_up(apr_bucket_brigade *rest, const said_t *said)
 {
     apr_size_t left = SOAK_MOST;
 
@@ -142,7 +186,7 @@ static apr_status_t soak_up(apr_bucket_brigade *rest)
 
         if (unknown && apr_bucket_read(b, &data, &len, APR_BLOCK_READ) != APR_SUCCESS)
             return APR_ECONNABORTED;
-        if (len > left)
+        if (len > left || etv_boottime_us() >= said->until_us)
             return APR_ECONNABORTED;
         left -= len;
         apr_bucket_delete(b);
@@ -180,7 +224,7 @@ static apr_status_t end_now(ap_filter_t *f, apr_bucket_brigade *bb)
     rv = ap_pass_brigade(f->next, header);
     if (!whole)
         send_now(f->r);
-    return rv == APR_SUCCESS ? soak_up(bb) : rv;
+    return rv == APR_SUCCESS ? soak_up(bb, f->ctx) : rv;
 }
 
 /*
@@ -203,7 +247,7 @@ static apr_status_t fail(ap_filter_t *f, apr_bucket_brigade *bb)
     if (!is_whole(bb))
         send_now(r);
     /* Handlers log what they are told of the error path, and a client can ask for it: not told. */
-    return soak_up(bb);
+    return soak_up(bb, f->ctx);
 }
 
 static int has_error(apr_bucket_brigade *bb)

@@ -112,7 +112,7 @@ static apr_status_t open_table(server_rec *s)
     return APR_SUCCESS;
 }
 
-/* Whether a directive stands anywhere with this argument; .htaccess aside. */
+/* Whether a directive stands anywhere below with this argument; .htaccess aside. */
 static int is_said(const ap_directive_t *tree, const char *directive, const char *args)
 {
     for (; tree; tree = tree->next) {
@@ -122,6 +122,17 @@ static int is_said(const ap_directive_t *tree, const char *directive, const char
             return 1;
     }
     return 0;
+}
+
+/* What mod_cache was told for a place cannot be asked, only what holds for all of them. */
+static int holds_everywhere(const char *directive)
+{
+    int on = 0;
+
+    for (const ap_directive_t *top = ap_conftree; top; top = top->next)
+        on |= ap_cstr_casecmp(top->directive, directive) == 0 &&
+              ap_cstr_casecmp(top->args, "on") == 0;
+    return on && !is_said(ap_conftree, directive, "off");
 }
 
 static void warn_of_neighbours(server_rec *s)
@@ -221,7 +232,7 @@ int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, ser
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     warn_of_neighbours(s);
-    cache_needs_validator = has_cache && !is_said(ap_conftree, "CacheIgnoreNoLastMod", "on");
+    cache_needs_validator = has_cache && !holds_everywhere("CacheIgnoreNoLastMod");
     name_vhosts(p, ptemp, s);
     etv_identity_init();
     return OK;

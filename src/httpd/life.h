@@ -28,7 +28,7 @@ int etv_life_has_socache(void);
 /** Whether mod_cache is loaded. */
 int etv_life_has_cache(void);
 
-/** Whether it is loaded, and nobody has told it to store responses that have no validator. */
+/** Whether it is loaded, and not told for all places to store responses that have no validator. */
 int etv_life_cache_needs_validator(void);
 
 /** Whether mod_brotli is loaded, which changes the ETag and Vary of a 304. */

@@ -4,6 +4,7 @@
 #include <http_connection.h>
 #include <http_protocol.h>
 #include <util_filter.h>
+#include <apr_date.h>
 #include <apr_strings.h>
 
 #include "core/cache_control.h"
@@ -83,16 +84,19 @@ static void restore_vary(request_rec *r, const etv_request_t *request)
  */
 static void guard_lifetime(request_rec *r, const etv_response_t *now)
 {
-    const char *guard;
+    const char *modified = etv_policy_field(r, "Last-Modified"), *guard = NULL, *after;
 
-    if (etv_policy_field(r, "Expires") || etv_policy_field(r, "Last-Modified") ||
-        etv_cache_control_has(now->cache_control, "max-age") ||
-        etv_cache_control_has(now->cache_control, "s-maxage") || !etv_evaluate_is_stored(r))
+    if (etv_policy_field(r, "Expires") ||
+        (modified && apr_date_parse_http(modified) != APR_DATE_BAD) || !etv_evaluate_is_stored(r))
         return;
-    guard =
-        apr_table_get(r->headers_in, "Authorization") ? "max-age=0" : "max-age=0, must-revalidate";
-    etv_policy_set_field(r, "Cache-Control",
-                         etv_cache_control_merge(r->pool, now->cache_control, guard));
+    if (!etv_cache_control_has(now->cache_control, "max-age") &&
+        !etv_cache_control_has(now->cache_control, "s-maxage"))
+        guard = apr_table_get(r->headers_in, "Authorization") ? "max-age=0"
+                                                              : "max-age=0, must-revalidate";
+    /* also written plainly: mod_cache knows no lifetime that is quoted, or none at all */
+    after = etv_cache_control_merge(r->pool, now->cache_control, guard);
+    if (!etv_policy_same(after, now->cache_control))
+        etv_policy_set_field(r, "Cache-Control", after);
 }
 
 /* Give the response a tag of ours. @param plain  the same tag without coding */

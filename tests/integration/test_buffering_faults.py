@@ -2,6 +2,7 @@
 """Bodies that lose their end, programs that miscount, clients that are slow or leave."""
 import random
 import socket
+import time
 
 import pytest
 
@@ -138,6 +139,22 @@ def test_what_nobody_reads_is_stopped(server, media, condition, status):
     assert answer.status == status
     until(lambda: server.origin.done(path) == 1, "the origin to see the end")
     healthy(server)
+
+
+@pytest.mark.parametrize("condition, status", [(("If-None-Match", "*"), 304), (("If-Match", '"x"'), 412)])
+@pytest.mark.parametrize("media", ["text/event-stream", "text/plain"])
+def test_slow_and_endless_is_stopped_too(server, media, condition, status):
+    """A few bytes now and then, for a client that may be gone: time counts as well."""
+    def trickle(exchange):
+        exchange.head('ETag: "theirs"', media=media)
+        while True:
+            exchange.send(b"still there\n")
+            time.sleep(0.1)
+
+    path = server.origin.on(f"/o/slow-{status}-{media[-5:]}", trickle)
+    server.log.expect("proxy|AH0", optional=True)
+    assert server.get(path, [condition]).status == status
+    until(lambda: server.origin.done(path) == 1, "the origin to see the end")
 
 
 @pytest.mark.parametrize("enabled", ["", 'CacheEnable disk /\nCacheRoot "@ROOT@/cache"\n'], ids=["loaded", "enabled"])

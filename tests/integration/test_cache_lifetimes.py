@@ -109,3 +109,26 @@ def test_whoever_asks_for_storing_gets_it(site):
     assert first.one("Cache-Control") is None and first.etag.startswith('"c')
     again = server.get("/t/page")
     assert how(again) == "HIT" and again.etag == first.etag
+
+
+@pytest.mark.parametrize("extra", [
+    "<Location /other/>\nCacheIgnoreNoLastMod On\n</Location>",
+    "CacheIgnoreNoLastMod On\n<Location /other/>\nCacheIgnoreNoLastMod Off\n</Location>"])
+def test_what_holds_elsewhere_does_not_count(site, extra):
+    server = site(extra)
+    assert server.get("/t/page").one("Cache-Control") == GUARD
+
+
+@pytest.mark.parametrize("value", ['max-age="0"', "max-age=", "max-age", "max-age=abc", "max-age=0.5", "s-maxage=x"])
+def test_lifetimes_that_mod_cache_cannot_read(site, value):
+    server = site()
+    server.backend.on("/t/odd", Reply(headers={"Cache-Control": value}))
+    assert server.get("/t/odd").etag
+    assert how(server.get("/t/odd")) != "HIT"
+
+
+def test_a_date_that_is_none_is_no_validator(site):
+    server = site()
+    server.backend.on("/t/odd", Reply(headers={"Last-Modified": "garbage"}))
+    assert server.get("/t/odd").one("Cache-Control") == GUARD
+    assert how(server.get("/t/odd")) != "HIT"

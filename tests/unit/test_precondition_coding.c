@@ -213,9 +213,21 @@ START_TEST(test_result_is_argument)
 }
 END_TEST
 
+/* A date promises the same bytes only of what was not encoded anew. */
+START_TEST(test_range_of_encoded)
+{
+    const etv_conditions_t conditions = {.range = "bytes=1-4", .if_range = D_47};
+    etv_selected_t selected = {.last_modified = D_47};
+
+    ck_assert_int_eq(etv_precondition_evaluate(pool, &conditions, &selected).use_range, 1);
+    selected.encoded = 1;
+    ck_assert_int_eq(etv_precondition_evaluate(pool, &conditions, &selected).use_range, 0);
+}
+END_TEST
+
 int main(void)
 {
     return etv_check_run("precondition_coding",
                          (const TTest *[]){test_encoded_foreign, test_encoded_own, test_many_coded,
-                                           test_result_is_argument, NULL});
+                                           test_result_is_argument, test_range_of_encoded, NULL});
 }
