@@ -11,6 +11,10 @@ void etv_head_run_as_get(request_rec *r, etv_request_t *request)
     request->as_get = 1;
     r->header_only = 0;
     r->method = "GET";
+    /* RFC 9110 §14.2: ranges are defined for GET, and this is none. */
+    apr_table_unset(r->headers_in, "Range");
+    apr_table_unset(r->headers_in, "If-Range");
+    request->withheld = 1;
 }
 
 void etv_head_restore(request_rec *r)

@@ -92,6 +92,7 @@ def server(shared_httpd, shared_origin):
         origin.on(f"/o/{path}", script_of(BODY, **more))
     for path in ("packed", "on", "version", "nothing", "next"):
         origin.on(f"/o/{path}", script_of(BODY))
+    origin.on("/o/ranged", script_of(BODY))
     origin.on("/off/x", script_of(BODY, "Last-Modified: Thu, 19 Nov 1981 08:52:00 GMT"))
     server = shared_httpd(SITE.replace("@ORIGIN@", origin.url), "proxy alias cgid wsgi h2 filter deflate", start=False)
     server.origin = origin
@@ -197,6 +198,17 @@ def test_what_the_backend_sees(server, path):
     else:
         assert answer.etag == server.get(path).etag, "the program's output depends on the method"
     assert f"HEAD {path} HTTP/1.1" in (server.root / "logs/access.log").read_text()
+
+
+@pytest.mark.parametrize("also", [[], [("If-None-Match", '"x"')], [("If-Range", '"theirs"')]])
+def test_range_is_none_of_heads_business(server, also):
+    """RFC 9110 section 14.2: nobody may be asked for a part, and the answer speaks of the whole."""
+    whole = head(server, "/o/ranged")
+    answer = head(server, "/o/ranged", [("Range", "bytes=9-39"), *also])
+    assert (answer.status, answer.etag) == (200, whole.etag) and is_content(whole.etag)
+    assert answer.one("Content-Length") == whole.one("Content-Length") == str(len(BODY))
+    seen = server.origin.last("/o/ranged")
+    assert seen.get("Range") is None and seen.get("If-Range") is None
 
 
 def test_encoded(server):
