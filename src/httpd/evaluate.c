@@ -99,9 +99,52 @@ int etv_evaluate_for_cache(request_rec *r, etv_request_t *request)
 
 /* --- the filter --- */
 
+/**
+ * What a request shows of its response. Filters in front of this one look at it for each piece of a
+ * body (mod_filter chooses its providers anew, mod_cache compares lengths), so a 304 that is made
+ * in the middle must not be seen by them.
+ */
+typedef struct {
+    int status;
+    const char *status_line;
+    const char *content_type;
+    const char *content_encoding;
+    apr_array_header_t *content_languages;
+    apr_off_t clength;
+    apr_table_t *headers_out;
+    apr_table_t *err_headers_out;
+    int header_only;
+    const char *method;
+} face_t;
+
+static face_t face_of(const request_rec *r)
+{
+    face_t face = {
+        r->status,  r->status_line, r->content_type,    r->content_encoding, r->content_languages,
+        r->clength, r->headers_out, r->err_headers_out, r->header_only,      r->method};
+
+    return face;
+}
+
+static void wear(request_rec *r, const face_t *face)
+{
+    r->status = face->status;
+    r->status_line = face->status_line;
+    r->content_type = face->content_type;
+    r->content_encoding = face->content_encoding;
+    r->content_languages = face->content_languages;
+    r->clength = face->clength;
+    r->headers_out = face->headers_out;
+    r->err_headers_out = face->err_headers_out;
+    r->header_only = face->header_only;
+    r->method = face->method;
+}
+
 /** The context of a filter that has said all there is to say. */
 typedef struct {
-    apr_off_t left; /**< bytes that are dropped before the handler is told that nobody listens */
+    int masked;      /**< the request looks as it did before the answer, until the end */
+    face_t answered; /**< what the client got, for the log */
+    apr_off_t left;  /**< bytes that are dropped before the handler is told that nobody listens */
     apr_time_t until_us; /**< when it is told, however little came */
     int quietly;         /**< it may be told without harm */
 } said_t;
@@ -120,6 +163,7 @@ static said_t *say(request_rec *r)
     int stored = etv_life_has_cache() && etv_evaluate_is_stored(r);
     said_t *said = apr_palloc(r->pool, sizeof(*said));
 
+    said->masked = 0;
     said->quietly = stops_quietly(r);
     said->until_us = etv_boottime_us() + (stored ? STORE_US : PATIENCE_US);
     if (stored || !said->quietly)
@@ -154,9 +198,12 @@ static apr_status_t swallow(ap_filter_t *f, apr_bucket_brigade *bb)
             said->left -= (apr_off_t)b->length;
     }
     apr_brigade_cleanup(bb);
-    if (ends || (said->left > 0 && etv_boottime_us() < said->until_us))
+    if (!ends && said->left > 0 && etv_boottime_us() < said->until_us)
         return APR_SUCCESS;
-    return give_up(f->r, said);
+    if (said->masked)
+        wear(f->r, &said->answered);
+    said->masked = 0;
+    return ends ? APR_SUCCESS : give_up(f->r, said);
 }
 
 /* Whether all that will come is here; a script's output, which has no length before it is read, is
@@ -204,12 +251,16 @@ static void send_now(request_rec *r)
     ap_pass_brigade(r->connection->output_filters, bb);
 }
 
-/* The header, and no body. What comes from a script is read only when the client has its answer. */
-static apr_status_t end_now(ap_filter_t *f, apr_bucket_brigade *bb)
+/*
+ * The header, and no body. What comes from a script is read only when the client has its answer.
+ * @param before  what the request showed before there was an answer, with tables of its own
+ */
+static apr_status_t end_now(ap_filter_t *f, apr_bucket_brigade *bb, const face_t *before)
 {
+    said_t *said = f->ctx = say(f->r);
     apr_bucket_brigade *header = apr_brigade_create(f->r->pool, f->c->bucket_alloc);
     apr_bucket *b, *next;
-    int whole = is_whole(bb);
+    int whole = is_whole(bb), ends = APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(bb));
     apr_status_t rv;
 
     for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = next) {
@@ -220,10 +271,15 @@ static apr_status_t end_now(ap_filter_t *f, apr_bucket_brigade *bb)
         APR_BRIGADE_INSERT_TAIL(header, b);
     }
     APR_BRIGADE_INSERT_TAIL(header, apr_bucket_eos_create(bb->bucket_alloc));
-    f->ctx = say(f->r);
     rv = ap_pass_brigade(f->next, header);
     if (!whole)
         send_now(f->r);
+    if (!ends) {
+        said->answered = face_of(f->r);
+        said->masked = 1;
+        wear(f->r, before);
+        f->r->eos_sent = 0; /* the end is still to come for those in front */
+    }
     return rv == APR_SUCCESS ? soak_up(bb, f->ctx) : rv;
 }
 
@@ -260,11 +316,21 @@ static int has_error(apr_bucket_brigade *bb)
     return 0;
 }
 
-/* As if there had been no condition. */
-static apr_status_t pass_on(ap_filter_t *f, apr_bucket_brigade *bb, const etv_request_t *request)
+/* The header filter and a 304 change what others may still look at. */
+static void use_copies(request_rec *r)
 {
-    if (request->as_get && !is_whole(bb))
-        return end_now(f, bb);
+    r->headers_out = apr_table_copy(r->pool, r->headers_out);
+    r->err_headers_out = apr_table_copy(r->pool, r->err_headers_out);
+}
+
+/* As if there had been no condition. */
+static apr_status_t pass_on(ap_filter_t *f, apr_bucket_brigade *bb, const etv_request_t *request,
+                            const face_t *before)
+{
+    if (request->as_get && !is_whole(bb)) {
+        use_copies(f->r);
+        return end_now(f, bb, before);
+    }
     ap_remove_output_filter(f);
     return ap_pass_brigade(f->next, bb);
 }
@@ -275,16 +341,18 @@ static apr_status_t evaluate_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     const etv_request_t *request = etv_request_peek(r);
     etv_selected_t selected;
     etv_precondition_t answer;
+    face_t before;
 
     if (f->ctx)
         return swallow(f, bb);
     if (APR_BRIGADE_EMPTY(bb))
         return ap_pass_brigade(f->next, bb);
+    before = face_of(r);
     etv_head_restore(r);
     /* RFC 9110 §13.2.1: only what would be a success is subject to conditions. */
     if (!ap_is_HTTP_SUCCESS(r->status) || has_error(bb)) {
         etv_conditions_restore(r, request, 1);
-        return pass_on(f, bb, request);
+        return pass_on(f, bb, request, &before);
     }
     selected = selected_of(r, request);
     answer = etv_precondition_evaluate(r->pool, &request->client, &selected);
@@ -293,12 +361,13 @@ static apr_status_t evaluate_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     switch (answer.decision) {
     case ETV_PRECONDITION_NOT_MODIFIED:
         etv_request_note(r, "late-304");
+        use_copies(r);
         etv_evaluate_make_304(r, answer.etag);
-        return end_now(f, bb);
+        return end_now(f, bb, &before);
     case ETV_PRECONDITION_FAILED:
         return fail(f, bb);
     default:
-        return pass_on(f, bb, request);
+        return pass_on(f, bb, request, &before);
     }
 }
 
