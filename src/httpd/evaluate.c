@@ -261,6 +261,7 @@ static apr_status_t end_now(ap_filter_t *f, apr_bucket_brigade *bb, const face_t
     apr_bucket_brigade *header = apr_brigade_create(f->r->pool, f->c->bucket_alloc);
     apr_bucket *b, *next;
     int whole = is_whole(bb), ends = APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(bb));
+    int eos_sent = f->r->eos_sent;
     apr_status_t rv;
 
     for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = next) {
@@ -278,7 +279,7 @@ static apr_status_t end_now(ap_filter_t *f, apr_bucket_brigade *bb, const face_t
         said->answered = face_of(f->r);
         said->masked = 1;
         wear(f->r, before);
-        f->r->eos_sent = 0; /* the end is still to come for those in front */
+        f->r->eos_sent = eos_sent; /* for those in front the end may be still to come */
     }
     return rv == APR_SUCCESS ? soak_up(bb, f->ctx) : rv;
 }
