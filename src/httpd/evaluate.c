@@ -9,7 +9,6 @@
 #include "httpd/conditions.h"
 #include "httpd/head.h"
 #include "httpd/life.h"
-#include "httpd/log.h"
 #include "httpd/policy.h"
 #include "store/boottime.h"
 
@@ -186,10 +185,9 @@ static apr_status_t give_up(request_rec *r, const said_t *said)
     return APR_ECONNABORTED;
 }
 
-/* From here on nothing of the response matters, and what a handler still sends is dropped. */
-static apr_status_t swallow(ap_filter_t *f, apr_bucket_brigade *bb)
+apr_status_t etv_evaluate_swallow(ap_filter_t *f, apr_bucket_brigade *bb)
 {
-    said_t *said = f->ctx;
+    said_t *said = f->ctx ? f->ctx : (f->ctx = say(f->r));
     int ends = !APR_BRIGADE_EMPTY(bb) && APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(bb));
 
     for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb);
@@ -345,7 +343,7 @@ static apr_status_t evaluate_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     face_t before;
 
     if (f->ctx)
-        return swallow(f, bb);
+        return etv_evaluate_swallow(f, bb);
     if (APR_BRIGADE_EMPTY(bb))
         return ap_pass_brigade(f->next, bb);
     before = face_of(r);
@@ -378,7 +376,8 @@ void etv_evaluate_register(void)
 {
     evaluate_handle = ap_register_output_filter("ETAG_VERSION_EVALUATE", evaluate_filter, NULL,
                                                 (ap_filter_type)(AP_FTYPE_CONTENT_SET + 2));
-    sink_handle = ap_register_output_filter("ETAG_VERSION_SINK", swallow, NULL, AP_FTYPE_RESOURCE);
+    sink_handle = ap_register_output_filter("ETAG_VERSION_SINK", etv_evaluate_swallow, NULL,
+                                            AP_FTYPE_RESOURCE);
 }
 
 void etv_evaluate_insert(request_rec *r, const etv_request_t *request)

@@ -7,6 +7,7 @@
 #define ETV_HTTPD_EVALUATE_H
 
 #include <httpd.h>
+#include <util_filter.h>
 #include <apr_buckets.h>
 
 #include "httpd/request.h"
@@ -26,6 +27,12 @@ int etv_evaluate_for_cache(request_rec *r, etv_request_t *request);
 
 /** Whether mod_cache is about to store the response. */
 int etv_evaluate_is_stored(const request_rec *r);
+
+/**
+ * A filter that drops what comes behind an answer, for some seconds and some MB: then the handler
+ * is told that nobody listens. Its context is its own, NULL at first.
+ */
+apr_status_t etv_evaluate_swallow(ap_filter_t *f, apr_bucket_brigade *bb);
 
 /** Make a response a 304 (§15.4.5): status, and what describes the representation goes. */
 void etv_evaluate_make_304(request_rec *r, const char *etag);

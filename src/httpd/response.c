@@ -5,22 +5,20 @@
 
 #include "httpd/headers.h"
 
-static void add(apr_pool_t *p, const apr_table_entry_t *entry, const char **field)
-{
-    *field = *field ? apr_pstrcat(p, *field, ", ", entry->val, NULL) : entry->val;
-}
-
 /* @return 1 when it was that field */
-static inline int take(apr_pool_t *p, const apr_table_entry_t *entry, const char *lower, size_t len,
-                       const char **field)
+static inline int take(const apr_table_entry_t *entry, const char *lower, size_t len,
+                       const char **field, etv_response_t *response)
 {
     if (!etv_headers_is_name(entry->key, lower, len))
         return 0;
-    add(p, entry, field);
+    if (*field)
+        response->repeated = 1;
+    else
+        *field = entry->val;
     return 1;
 }
 
-#define TAKE(lower, field) take(p, entry, lower, sizeof(lower) - 1, &response->field)
+#define TAKE(lower, field) take(entry, lower, sizeof(lower) - 1, &response->field, response)
 
 #define INITIAL(letter) (1U << ((letter) & 31U))
 
@@ -33,7 +31,7 @@ static inline int may_matter(char initial)
     return (initials & INITIAL((unsigned char)initial)) != 0;
 }
 
-static void scan_table(apr_pool_t *p, const apr_table_t *table, etv_response_t *response)
+static void scan_table(const apr_table_t *table, etv_response_t *response)
 {
     const apr_array_header_t *all = apr_table_elts(table);
     const apr_table_entry_t *entry = (const apr_table_entry_t *)(const void *)all->elts;
@@ -43,15 +41,18 @@ static void scan_table(apr_pool_t *p, const apr_table_t *table, etv_response_t *
             continue;
         switch (strlen(entry->key)) {
         case 3:
-            if (ap_cstr_casecmp(entry->key, "Age") == 0)
-                add(p, entry, &response->age);
+            if (ap_cstr_casecmp(entry->key, "Age") != 0)
+                break;
+            response->repeated |= response->age != NULL;
+            response->age = entry->val;
             break;
         case 4:
             if (!TAKE("etag", etag))
                 response->vary_lines += TAKE("vary", vary);
             break;
         case 10:
-            TAKE("set-cookie", set_cookie);
+            if (etv_headers_is_name(entry->key, "set-cookie", 10))
+                response->set_cookie = entry->val;
             break;
         case 12:
             TAKE("content-type", content_type);
@@ -76,12 +77,44 @@ static void scan_table(apr_pool_t *p, const apr_table_t *table, etv_response_t *
     }
 }
 
+/* All lines of a field, in one pass over each table however many there are. */
+static void join(request_rec *r, const char *name, const char **field)
+{
+    const char *values[2];
+    int n = 0;
+
+    if (!*field)
+        return;
+    values[n] = apr_table_getm(r->pool, r->err_headers_out, name);
+    n += values[n] != NULL;
+    values[n] = apr_table_getm(r->pool, r->headers_out, name);
+    n += values[n] != NULL;
+    if (n)
+        *field = n == 1 ? values[0] : apr_pstrcat(r->pool, values[0], ", ", values[1], NULL);
+}
+
+static void join_all(request_rec *r, etv_response_t *response)
+{
+    join(r, "Age", &response->age);
+    join(r, "ETag", &response->etag);
+    join(r, "Vary", &response->vary);
+    join(r, "Content-Type", &response->content_type);
+    join(r, "Cache-Control", &response->cache_control);
+    join(r, "Content-Range", &response->content_range);
+    join(r, "Content-Length", &response->content_length);
+    join(r, "Content-Encoding", &response->content_encoding);
+    join(r, "Content-Language", &response->content_language);
+    join(r, "X-Accel-Buffering", &response->accel_buffering);
+}
+
 void etv_response_scan(request_rec *r, etv_response_t *response)
 {
     memset(response, 0, sizeof(*response));
     if (!apr_is_empty_table(r->err_headers_out))
-        scan_table(r->pool, r->err_headers_out, response);
-    scan_table(r->pool, r->headers_out, response);
+        scan_table(r->err_headers_out, response);
+    scan_table(r->headers_out, response);
+    if (response->repeated)
+        join_all(r, response);
     if (r->content_type)
         response->content_type = r->content_type;
     if (r->content_encoding)

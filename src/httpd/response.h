@@ -5,7 +5,8 @@
 
 #include <httpd.h>
 
-/** Values of several lines are joined with a comma; NULL for absent fields. */
+/** Values of several lines are joined with a comma; NULL for absent fields. Of Set-Cookie only the
+ *  presence counts. */
 typedef struct {
     const char *age;
     const char *etag;
@@ -20,6 +21,7 @@ typedef struct {
     const char *accel_buffering; /**< X-Accel-Buffering */
     int vary_lines;
     int cache_control_lines;
+    int repeated; /**< some field has several lines */
 } etv_response_t;
 
 /** Fill in all fields from what the response says now. */

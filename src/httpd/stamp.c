@@ -16,7 +16,6 @@
 #include "httpd/header_tag.h"
 #include "httpd/judge.h"
 #include "httpd/life.h"
-#include "httpd/log.h"
 #include "httpd/policy.h"
 #include "httpd/probe.h"
 #include "httpd/request.h"
@@ -296,10 +295,8 @@ static apr_status_t final_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     etv_request_t *request = etv_request_peek(f->r);
 
-    if (request && request->ended) {
-        apr_brigade_cleanup(bb);
-        return APR_SUCCESS;
-    }
+    if (request && request->ended)
+        return etv_evaluate_swallow(f, bb);
     if (!settle(f->r, request, bb, NULL))
         ap_remove_output_filter(f);
     return ap_pass_brigade(f->next, bb);
