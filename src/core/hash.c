@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/hash.h"
 
+#include <string.h>
+
 #include <sodium/crypto_generichash.h>
 #include <sodium/crypto_shorthash_siphash24.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+static unsigned char name_key[ETV_HASH_KEY_BYTES];
+
+void etv_hash_use_key(const unsigned char key[ETV_HASH_KEY_BYTES])
+{
+    memcpy(name_key, key, sizeof(name_key));
+}
+
 etv_hash128_t etv_hash_name(const void *data, apr_size_t len)
 {
-    XXH128_hash_t h = XXH3_128bits(data, len);
-    etv_hash128_t out = {h.low64, h.high64};
+    etv_hash128_t out;
+
+    crypto_shorthash_siphashx24((unsigned char *)&out, data, len, name_key);
     return out;
 }
 
@@ -30,4 +40,9 @@ void etv_hash_derive_key(unsigned char key[ETV_HASH_KEY_BYTES], const void *secr
     static const unsigned char purpose[] = "entity-tag key 1";
 
     crypto_generichash(key, ETV_HASH_KEY_BYTES, secret, len, purpose, sizeof(purpose) - 1);
+}
+
+void etv_hash_digest(unsigned char *out, apr_size_t out_len, const void *data, apr_size_t len)
+{
+    crypto_generichash(out, out_len, data, len, NULL, 0);
 }

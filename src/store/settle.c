@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/settle.h"
 
-static etv_hash128_t settle_scope(void)
-{
-    static const char name[] = "settle";
-
-    return etv_hash_name(name, sizeof(name) - 1);
-}
+/* not the key under which the embedded store keeps the version itself */
+static const etv_hash128_t settle_scope = {0x657474656c736573u, 0x736565736e656877u};
 
 static int set_when_different(void *baton, const etv_table_entry_t *current, etv_hash128_t *value)
 {
@@ -21,8 +17,7 @@ static int set_when_different(void *baton, const etv_table_entry_t *current, etv
 apr_interval_time_t etv_settle_age(etv_table_t *table, etv_hash128_t scope,
                                    const etv_model_t *model, apr_time_t now_us)
 {
-    /* not the key under which the embedded store keeps the version itself */
-    etv_hash128_t key = etv_hash_scoped(etv_hash_scoped(model->hash, scope), settle_scope());
+    etv_hash128_t key = etv_hash_scoped(etv_hash_scoped(model->hash, scope), settle_scope);
     etv_hash128_t seen = etv_hash_name(model->token, model->token_len);
     etv_table_entry_t entry;
 

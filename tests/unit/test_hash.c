@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
 #include "etv_check.h"
 
 #include "core/hash.h"
@@ -104,32 +106,58 @@ START_TEST(test_prf)
 }
 END_TEST
 
-/* Hosts with different builds share tables and stores: the hash of a name is for ever. */
+/* It is the PRF under the key of the process, over the bytes alone. */
 START_TEST(test_name)
 {
+    static const char name[] = "proteins.Protein:egfp";
+    unsigned char key[ETV_HASH_KEY_BYTES], expected[16];
+    etv_hash128_t plain = etv_hash_name(name, 16), keyed;
+
+    for (size_t i = 0; i < sizeof(key); i++) {
+        key[i] = (unsigned char)(7 * i + 1);
+    }
+    etv_hash_use_key(key);
+    keyed = etv_hash_name(name, 16);
+    etv_hash_prf(expected, "proteins.Protein", 16, key);
+    ck_assert_mem_eq(&keyed, expected, sizeof(expected));
+    ck_assert(keyed.lo != plain.lo && keyed.hi != plain.hi);
+    plain = etv_hash_name(name, sizeof(name) - 1);
+    ck_assert(keyed.lo != plain.lo && keyed.hi != plain.hi);
+}
+END_TEST
+
+/* Digests are compared between hosts, too. */
+START_TEST(test_digest)
+{
     static const struct {
-        const char *name;
-        apr_uint64_t hi, lo;
+        apr_size_t len;
+        const char *data;
+        const char *hex;
     } rows[] = {
-        {"", APR_UINT64_C(0x99aa06d3014798d8), APR_UINT64_C(0x6001c324468d497f)},
-        {"a", APR_UINT64_C(0xa96faf705af16834), APR_UINT64_C(0xe6c632b61e964e1f)},
+        {16, "", "cae66941d9efbd404e4d88758ea67670"},
+        {16, "abc", "cf4ab791c62b8d2b2109c90275287816"},
+        {32, "abc", "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319"},
+        {64, "abc",
+         "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d17d87c5392aab792dc252d5de4"
+         "533cc9518d38aa8dbf1925ab92386edd4009923"},
     };
-    etv_hash128_t one = etv_hash_name("proteins.Protein", 16);
-    etv_hash128_t same = etv_hash_name("proteins.Protein:egfp", 16);
-    etv_hash128_t other = etv_hash_name("proteins.Protein:egfp", 21);
 
     for (size_t i = 0; i < ETV_ROWS(rows); i++) {
-        etv_hash128_t h = etv_hash_name(rows[i].name, strlen(rows[i].name));
+        unsigned char out[65];
+        char text[129];
 
-        ck_assert_uint_eq(h.hi, rows[i].hi);
-        ck_assert_uint_eq(h.lo, rows[i].lo);
+        memset(out, 0xee, sizeof(out));
+        etv_hash_digest(out, rows[i].len, rows[i].data, strlen(rows[i].data));
+        for (apr_size_t k = 0; k < rows[i].len; k++) {
+            snprintf(text + 2 * k, 3, "%02x", out[k]);
+        }
+        ck_assert_str_eq(text, rows[i].hex);
+        ck_assert_uint_eq(out[rows[i].len], 0xee);
     }
-    ck_assert(one.lo == same.lo && one.hi == same.hi);
-    ck_assert(one.lo != other.lo && one.hi != other.hi);
 }
 END_TEST
 
 int main(void)
 {
-    return etv_check_run("hash", (const TTest *[]){test_prf, test_name, NULL});
+    return etv_check_run("hash", (const TTest *[]){test_prf, test_name, test_digest, NULL});
 }
