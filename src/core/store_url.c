@@ -11,12 +11,18 @@
 #define DB_MOST       999999
 #define PORT_MOST     65535
 #define PORT_DEFAULT  6379
+#define PORT_SENTINEL 26379
 #define HOST_MOST_LEN 253 /* RFC 1035 §2.3.4, without the final dot */
+#define NAME_MOST_LEN 128 /* of a primary, among sentinels */
 #define PATH_MOST_LEN (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
 #define ACCEPTED                                                                                   \
-    "accepted are \"local\", \"redis://[user:pass@]host[:port][/db]\" and "                        \
-    "\"redis+unix://[user:pass@]/path[?db=N]\""
+    "accepted are \"local\", \"redis://[user:pass@]host[:port][/db]\", "                           \
+    "\"rediss://[user:pass@]host[:port][/db][?ca=file&cert=file&key=file]\" (TLS), "               \
+    "\"redis+unix://[user:pass@]/path[?db=N]\" and "                                               \
+    "\"redis+sentinel://[user:pass@]host[:port],.../primary-name[/db]\""
+
+#define ESCAPED "in a user or password @ / ? # are written as %40 %2F %3F %23"
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -136,19 +142,20 @@ static const char *parse_userinfo(const parse_t *parse, const char *info, apr_si
     return NULL;
 }
 
-static const char *parse_port(const parse_t *parse, const char *text, apr_size_t len)
+static const char *parse_port(const parse_t *parse, const char *text, apr_size_t len,
+                              etv_store_host_t *to)
 {
     int port = number(text, len, PORT_MOST);
 
     if (port < 1) {
         return wrong(parse, "the port must be a whole number from 1 to 65535");
     }
-    parse->url->port = (apr_port_t)port;
+    to->port = (apr_port_t)port;
     return NULL;
 }
 
 static const char *parse_v6(const parse_t *parse, const char *text, apr_size_t len,
-                            const char **after)
+                            etv_store_host_t *to, const char **after)
 {
     const char *close = memchr(text, ']', len);
     unsigned char address[sizeof(struct in6_addr)];
@@ -162,14 +169,14 @@ static const char *parse_v6(const parse_t *parse, const char *text, apr_size_t l
         return wrong(parse, "between [ and ] an IPv6 address is expected");
     }
     /* One spelling for one address (RFC 5952). */
-    parse->url->host =
+    to->host =
         inet_ntop(AF_INET6, address, apr_palloc(parse->p, INET6_ADDRSTRLEN), INET6_ADDRSTRLEN);
     *after = close + 1;
     return NULL;
 }
 
 static const char *parse_name(const parse_t *parse, const char *text, apr_size_t len,
-                              const char **after)
+                              etv_store_host_t *to, const char **after)
 {
     char *host;
 
@@ -188,23 +195,25 @@ static const char *parse_name(const parse_t *parse, const char *text, apr_size_t
     for (char *c = host; *c; c++) {
         *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + ('a' - 'A') : *c);
     }
-    parse->url->host = host;
+    to->host = host;
     *after = text + len;
     return NULL;
 }
 
-static const char *parse_host_port(const parse_t *parse, const char *text, apr_size_t len)
+/* `to->port` holds the port that is taken when none is given. */
+static const char *parse_host_port(const parse_t *parse, const char *text, apr_size_t len,
+                                   etv_store_host_t *to)
 {
     const char *end = text + len;
     const char *after = end;
     const char *error;
 
     if (len && *text == '[') {
-        error = parse_v6(parse, text, len, &after);
+        error = parse_v6(parse, text, len, to, &after);
     } else {
         const char *colon = memchr(text, ':', len);
 
-        error = parse_name(parse, text, colon ? (apr_size_t)(colon - text) : len, &after);
+        error = parse_name(parse, text, colon ? (apr_size_t)(colon - text) : len, to, &after);
     }
     if (error || after == end) {
         return error;
@@ -212,7 +221,7 @@ static const char *parse_host_port(const parse_t *parse, const char *text, apr_s
     if (*after != ':') {
         return wrong(parse, "behind the ] only a colon and the port may stand");
     }
-    return parse_port(parse, after + 1, (apr_size_t)(end - after) - 1);
+    return parse_port(parse, after + 1, (apr_size_t)(end - after) - 1, to);
 }
 
 static const char *parse_db(const parse_t *parse, const char *text, apr_size_t len)
@@ -222,37 +231,182 @@ static const char *parse_db(const parse_t *parse, const char *text, apr_size_t l
                               : NULL;
 }
 
-/* What follows `redis://`. */
+/*
+ * What stands between `://` and the first of / ? #: user and password are read, `*hosts` is what
+ * follows them, up to `*end`.
+ */
+static const char *parse_authority(const parse_t *parse, const char *rest, const char **hosts,
+                                   const char **end)
+{
+    apr_size_t len = strcspn(rest, "/?#");
+    const char *at = memchr(rest, '@', len);
+
+    *end = rest + len;
+    *hosts = at ? at + 1 : rest;
+    if (strchr(*end, '@') || memchr(*hosts, '@', (apr_size_t)(*end - *hosts))) {
+        return wrong(parse, ESCAPED);
+    }
+    return at ? parse_userinfo(parse, rest, (apr_size_t)(at - rest)) : NULL;
+}
+
+/* One parameter of `rediss://`. */
+static const char *parse_file(const parse_t *parse, const char *text, apr_size_t len)
+{
+    etv_store_url_t *url = parse->url;
+    const struct {
+        const char *name;
+        const char **to;
+    } files[] = {{"ca=", &url->ca}, {"cert=", &url->cert}, {"key=", &url->key}};
+
+    for (apr_size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        apr_size_t name_len = strlen(files[i].name);
+        const char *path;
+
+        if (len < name_len || strncmp(text, files[i].name, name_len) != 0) {
+            continue;
+        }
+        if (*files[i].to) {
+            return wrong(parse, "ca, cert and key may each stand once behind the \"?\"");
+        }
+        path = percent_decoded(parse->p, text + name_len, len - name_len);
+        if (!path) {
+            return wrong(parse, "a % in the name of a file must be written as %25, and %00 is not "
+                                "allowed");
+        }
+        if (path[0] != '/' || path[strlen(path) - 1] == '/') {
+            return wrong(parse, "ca, cert and key are absolute names of files, as in "
+                                "?ca=/etc/ssl/redis.pem");
+        }
+        *files[i].to = path;
+        return NULL;
+    }
+    return wrong(parse, "behind the \"?\" only ca=file, cert=file and key=file may stand");
+}
+
+/* What follows the "?" of `rediss://`. */
+static const char *parse_files(const parse_t *parse, const char *query)
+{
+    const char *error = NULL;
+
+    for (;;) {
+        apr_size_t len = strcspn(query, "&");
+
+        error = parse_file(parse, query, len);
+        if (error || !query[len]) {
+            break;
+        }
+        query += len + 1;
+    }
+    if (!error && !parse->url->cert != !parse->url->key) {
+        error = wrong(parse, "cert (the client's certificate) and key (its private key) need each "
+                             "other");
+    }
+    return error;
+}
+
+/* What follows `redis://` or `rediss://`. */
 static const char *parse_tcp(const parse_t *parse, const char *rest)
 {
     etv_store_url_t *url = parse->url;
-    apr_size_t len = strcspn(rest, "/?#");
-    const char *path = rest + len;
-    const char *at = memchr(rest, '@', len);
-    const char *error;
+    etv_store_host_t host = {NULL, PORT_DEFAULT};
+    const char *hosts, *path, *query;
+    const char *error = parse_authority(parse, rest, &hosts, &path);
 
     url->kind = ETV_STORE_URL_REDIS_TCP;
-    url->port = PORT_DEFAULT;
-    if (strchr(path, '@') || (at && memchr(at + 1, '@', len - (apr_size_t)(at - rest) - 1))) {
-        return wrong(parse, "in a user or password @ / ? # are written as %40 %2F %3F %23");
-    }
-    if (at && (error = parse_userinfo(parse, rest, (apr_size_t)(at - rest)))) {
+    if (error || (error = parse_host_port(parse, hosts, (apr_size_t)(path - hosts), &host))) {
         return error;
     }
-    at = at ? at + 1 : rest;
-    if ((error = parse_host_port(parse, at, (apr_size_t)(path - at)))) {
+    url->host = host.host;
+    url->port = host.port;
+    if (strchr(path, '#') || (!url->tls && strchr(path, '?'))) {
+        return wrong(parse, url->tls ? "a # in the name of a file is written as %23"
+                                     : "redis:// takes nothing behind \"?\" or \"#\", the database "
+                                       "is written as /N");
+    }
+    query = path + strcspn(path, "?");
+    if (query > path + 1 && (error = parse_db(parse, path + 1, (apr_size_t)(query - path) - 1))) {
         return error;
     }
-    if (strpbrk(path, "?#")) {
-        return wrong(parse, "redis:// takes nothing behind \"?\" or \"#\", the database is written "
-                            "as /N");
-    }
-    if (path[0] == '/' && path[1] && (error = parse_db(parse, path + 1, strlen(path + 1)))) {
+    if (*query && (error = parse_files(parse, query + 1))) {
         return error;
     }
     url->canonical =
-        apr_psprintf(parse->p, strchr(url->host, ':') ? "redis://[%s]:%d/%d" : "redis://%s:%d/%d",
-                     url->host, (int)url->port, url->db);
+        apr_psprintf(parse->p, strchr(url->host, ':') ? "%s://[%s]:%d/%d" : "%s://%s:%d/%d",
+                     url->tls ? "rediss" : "redis", url->host, (int)url->port, url->db);
+    return NULL;
+}
+
+/* `host[:port],host[:port]…`; `*shown` becomes the same in its canonical form. */
+static const char *parse_sentinels(const parse_t *parse, const char *text, const char *end,
+                                   const char **shown)
+{
+    etv_store_host_t *list =
+        apr_pcalloc(parse->p, ETV_STORE_URL_SENTINELS_MOST * sizeof(etv_store_host_t));
+    int n = 0;
+
+    *shown = "";
+    parse->url->sentinels = list;
+    for (;;) {
+        const char *comma = memchr(text, ',', (apr_size_t)(end - text));
+        const char *stop = comma ? comma : end;
+        etv_store_host_t *to = &list[n];
+        const char *error;
+
+        if (n == ETV_STORE_URL_SENTINELS_MOST) {
+            return wrong(parse, "these are more than 16 sentinels");
+        }
+        to->port = PORT_SENTINEL;
+        if ((error = parse_host_port(parse, text, (apr_size_t)(stop - text), to))) {
+            return error;
+        }
+        for (int i = 0; i < n; i++) {
+            if (list[i].port == to->port && strcmp(list[i].host, to->host) == 0) {
+                return wrong(parse, "one of the sentinels stands there twice");
+            }
+        }
+        *shown = apr_psprintf(parse->p, strchr(to->host, ':') ? "%s%s[%s]:%d" : "%s%s%s:%d", *shown,
+                              n ? "," : "", to->host, (int)to->port);
+        parse->url->n_sentinels = ++n;
+        if (!comma) {
+            return NULL;
+        }
+        text = comma + 1;
+    }
+}
+
+/* What follows `redis+sentinel://`. */
+static const char *parse_sentinel(const parse_t *parse, const char *rest)
+{
+    etv_store_url_t *url = parse->url;
+    const char *hosts, *path, *shown;
+    const char *error = parse_authority(parse, rest, &hosts, &path);
+    apr_size_t len;
+
+    url->kind = ETV_STORE_URL_REDIS_SENTINEL;
+    if (error || (error = parse_sentinels(parse, hosts, path, &shown))) {
+        return error;
+    }
+    if (strpbrk(path, "?#")) {
+        return wrong(parse,
+                     "redis+sentinel:// takes nothing behind \"?\" or \"#\", the database is "
+                     "written as /N behind the name of the primary");
+    }
+    len = *path ? strcspn(path + 1, "/") : 0;
+    if (len == 0) {
+        return wrong(parse, "behind the sentinels the name of the primary that they watch is "
+                            "missing, as in redis+sentinel://a,b,c/mymaster");
+    }
+    url->master = apr_pstrmemdup(parse->p, path + 1, len);
+    if (len > NAME_MOST_LEN || strspn(url->master, LOWER UPPER DIGIT ".-_:") != len) {
+        return wrong(parse, "the name of the primary consists of at most 128 letters, digits, "
+                            "\".\", \"-\", \"_\" and \":\"");
+    }
+    path += 1 + len;
+    if (path[0] && path[1] && (error = parse_db(parse, path + 1, strlen(path + 1)))) {
+        return error;
+    }
+    url->canonical =
+        apr_psprintf(parse->p, "redis+sentinel://%s/%s/%d", shown, url->master, url->db);
     return NULL;
 }
 
@@ -279,8 +433,7 @@ static const char *parse_unix(const parse_t *parse, const char *rest)
 
         if (!at || at + 1 != path) {
             return wrong(parse, "the path of the socket must begin with \"/\", as in "
-                                "redis+unix:///run/redis.sock; in a user or password @ / ? # are "
-                                "written as %40 %2F %3F %23");
+                                "redis+unix:///run/redis.sock; " ESCAPED);
         }
         if (strchr(path, '@')) {
             return wrong(parse, "beside a user or password, an @ in the path is written as %40");
@@ -333,89 +486,11 @@ const char *etv_store_url_parse(apr_pool_t *p, const char *text, etv_store_url_t
         return parse_unix(&parse, text + 13);
     }
     if (strncasecmp(text, "rediss://", 9) == 0) {
-        return wrong(&parse, "this version does not know rediss:// (TLS)");
+        url->tls = 1;
+        return parse_tcp(&parse, text + 9);
     }
     if (strncasecmp(text, "redis+sentinel://", 17) == 0) {
-        return wrong(&parse, "this version does not know redis+sentinel://");
+        return parse_sentinel(&parse, text + 17);
     }
     return wrong(&parse, "this is no address of a store");
-}
-
-/* --- redaction: prefers hiding too much --- */
-
-/* Where what has to be hidden begins and ends; 0 when nothing has to. */
-static int find_secret(const char *text, const char **from, const char **to)
-{
-    const char *scheme = strstr(text, "://");
-    const char *begin = scheme ? scheme + 3 : text;
-    const char *end = strrchr(begin, '@');
-    const char *host_end = begin + strcspn(begin, "/?#");
-    const char *colon, *tail;
-
-    if (*begin == '/') {
-        /* No authority, so no password; an "@" belongs to the path. */
-        return 0;
-    }
-    if (end) {
-        colon = memchr(begin, ':', (apr_size_t)(end - begin));
-        *from = colon ? colon + 1 : begin;
-        *to = end;
-        return *from < *to;
-    }
-    /* The "@host" may have been forgotten: what looks like a port and database must be such. */
-    colon = *begin == '[' ? strchr(begin, ']') : begin;
-    colon = colon && host_end > colon ? memchr(colon, ':', (apr_size_t)(host_end - colon)) : NULL;
-    if (!scheme || !colon) {
-        return 0;
-    }
-    tail = colon + 1 + strspn(colon + 1, DIGIT);
-    if (*tail == '/') {
-        tail += 1 + strspn(tail + 1, DIGIT);
-    }
-    if (colon > begin && host_end > colon + 1 && (*tail == '\0' || *tail == '?')) {
-        return 0;
-    }
-    *from = colon + 1;
-    *to = colon + strlen(colon);
-    return *from < *to;
-}
-
-/* The values of all parameters but those that are known to hold no secret. */
-static const char *without_parameters(apr_pool_t *p, const char *text)
-{
-    static const char *const harmless[] = {"db=", "ca=", "cert=", "key="};
-    const char *query = strchr(text, '?');
-    const char *out;
-
-    if (!query) {
-        return text;
-    }
-    out = apr_pstrmemdup(p, text, (apr_size_t)(query - text));
-    while (*query) {
-        apr_size_t len = 1 + strcspn(query + 1, "&");
-        apr_size_t shown = len;
-        const char *equals = memchr(query, '=', len);
-
-        if (equals) {
-            shown = (apr_size_t)(equals + 1 - query);
-            for (int i = 0; i < 4; i++) {
-                if (strncmp(query + 1, harmless[i], strlen(harmless[i])) == 0) {
-                    shown = len;
-                }
-            }
-        }
-        out = apr_psprintf(p, "%s%.*s%s", out, (int)shown, query, shown < len ? "***" : "");
-        query += len;
-    }
-    return out;
-}
-
-const char *etv_store_url_redact(apr_pool_t *p, const char *text)
-{
-    const char *from, *to;
-
-    if (find_secret(text, &from, &to)) {
-        text = apr_pstrcat(p, apr_pstrmemdup(p, text, (apr_size_t)(from - text)), "***", to, NULL);
-    }
-    return without_parameters(p, text);
 }

@@ -51,6 +51,24 @@ static inline void etv_tag_fields_add(etv_tag_fields_t *fields, const void *data
     memcpy(to + 1, data, len);
 }
 
+/** Bytes that etv_tag_fields_add_short may read, whatever the length. */
+#define ETV_TAG_FIELD_ROOM 24
+
+/** As etv_tag_fields_add for data that stands in ETV_TAG_FIELD_ROOM readable bytes or more: a copy
+ *  of constant size costs no call. */
+static inline void etv_tag_fields_add_short(etv_tag_fields_t *fields, const void *data,
+                                            apr_size_t len)
+{
+    unsigned char *to = fields->data + fields->len;
+
+    if (len > ETV_TAG_FIELD_ROOM || fields->size - fields->len <= ETV_TAG_FIELD_ROOM) {
+        etv_tag_fields_add(fields, data, len);
+        return;
+    }
+    fields->len += len + 1;
+    *to = (unsigned char)len;
+    memcpy(to + 1, data, ETV_TAG_FIELD_ROOM); /* the next field takes what is too much */
+}
 /** As etv_tag_fields_add for a terminated string or NULL. */
 static inline void etv_tag_fields_add_string(etv_tag_fields_t *fields, const char *text)
 {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "core/hash.h"
+
 apr_uint64_t etv_token_make(apr_time_t now_us, apr_uint32_t random)
 {
     apr_uint64_t us = now_us > 0 ? (apr_uint64_t)now_us : 0;
@@ -31,4 +33,15 @@ apr_size_t etv_token_format(char text[ETV_TOKEN_TEXT_ROOM], apr_uint64_t token)
     memcpy(text, start, len);
     text[len] = '\0';
     return len;
+}
+
+apr_size_t etv_token_shorten(unsigned char out[ETV_TOKEN_SHORT_MOST], const void *token,
+                             apr_size_t len)
+{
+    if (len < ETV_TOKEN_SHORT_MOST) {
+        memcpy(out, token, len);
+        return len;
+    }
+    etv_hash_digest(out, ETV_TOKEN_SHORT_MOST, token, len);
+    return ETV_TOKEN_SHORT_MOST;
 }

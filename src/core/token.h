@@ -25,4 +25,15 @@ apr_uint64_t etv_token_after(apr_uint64_t last, apr_time_t now_us, apr_uint32_t 
 /** Write the digits of a token, terminated. @return their number */
 apr_size_t etv_token_format(char text[ETV_TOKEN_TEXT_ROOM], apr_uint64_t token);
 
+/** Bytes of a token's short form. */
+#define ETV_TOKEN_SHORT_MOST 48
+
+/**
+ * The short form of a token: itself up to 47 bytes, else a digest of 48. Different tokens have
+ * different short forms, so tables and tags can do with these.
+ * @return the length of `out`
+ */
+apr_size_t etv_token_shorten(unsigned char out[ETV_TOKEN_SHORT_MOST], const void *token,
+                             apr_size_t len);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 START_TEST(make_is_time_and_chance)
 {
@@ -70,6 +71,43 @@ START_TEST(stays_below_two_to_63_until_2262)
 }
 END_TEST
 
+START_TEST(short_forms_differ_as_tokens_do)
+{
+    unsigned char token[600], out[ETV_TOKEN_SHORT_MOST + 1], other[ETV_TOKEN_SHORT_MOST];
+
+    for (size_t i = 0; i < sizeof(token); i++) {
+        token[i] = (unsigned char)(i * 7);
+    }
+    for (apr_size_t len = 0; len <= sizeof(token); len++) {
+        apr_size_t wanted = len < ETV_TOKEN_SHORT_MOST ? len : ETV_TOKEN_SHORT_MOST;
+
+        memset(out, 0xee, sizeof(out));
+        ck_assert_uint_eq(etv_token_shorten(out, token, len), wanted);
+        ck_assert_uint_eq(out[wanted], 0xee); /* nothing behind its end */
+        if (len < ETV_TOKEN_SHORT_MOST) {
+            ck_assert_mem_eq(out, token, len);
+        } else {
+            ck_assert_mem_ne(out, token, ETV_TOKEN_SHORT_MOST);
+        }
+        if (len) { /* every byte counts, and so does the length */
+            token[len - 1] ^= 1;
+            ck_assert_uint_eq(etv_token_shorten(other, token, len), wanted);
+            ck_assert_mem_ne(out, other, wanted);
+            token[len - 1] ^= 1;
+            if (len > ETV_TOKEN_SHORT_MOST) {
+                etv_token_shorten(other, token, len - 1);
+                ck_assert_mem_ne(out, other, ETV_TOKEN_SHORT_MOST);
+            }
+        }
+    }
+    /* No token of another length is the short form of a longer one. */
+    etv_token_shorten(out, token, sizeof(token));
+    ck_assert_uint_eq(etv_token_shorten(other, out, ETV_TOKEN_SHORT_MOST), ETV_TOKEN_SHORT_MOST);
+    ck_assert_mem_ne(out, other, ETV_TOKEN_SHORT_MOST);
+    ck_assert_uint_eq(etv_token_shorten(out, "", 0), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("token");
@@ -82,6 +120,7 @@ int main(void)
     tcase_add_test(tc, after_never_repeats);
     tcase_add_test(tc, format_writes_digits);
     tcase_add_test(tc, stays_below_two_to_63_until_2262);
+    tcase_add_test(tc, short_forms_differ_as_tokens_do);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
