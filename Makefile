@@ -41,6 +41,10 @@ apr_cflags   = $(eval apr_cflags := $$(shell pkg-config --cflags apr-1 apr-util-
 apr_libs     = $(eval apr_libs := $$(shell pkg-config --libs apr-1 apr-util-1))$(apr_libs)
 # Debian's hiredis.pc points into the folder itself; the header is always included as <hiredis/…>.
 lib_libs     = $(eval lib_libs := $$(shell pkg-config --libs hiredis libsodium))$(lib_libs)
+# For rediss://; without OpenSSL 1.1.1 or later everything else works.
+has_openssl  := pkg-config --atleast-version=1.1.1 openssl
+tls_cflags   = $(eval tls_cflags := $$(shell $(has_openssl) && echo -DETV_HAS_TLS && pkg-config --cflags openssl))$(tls_cflags)
+tls_libs     = $(eval tls_libs := $$(shell $(has_openssl) && pkg-config --libs openssl))$(tls_libs)
 check_libs   = $(eval check_libs := $$(shell pkg-config --libs check))$(check_libs)
 httpd_cflags = $(eval httpd_cflags := -isystem $$(shell $(APXS) -q INCLUDEDIR))$(httpd_cflags)
 
@@ -71,7 +75,7 @@ $(BUILD)/obj/src/core/%.o: src/core/%.c Makefile
 
 $(BUILD)/obj/src/store/%.o: src/store/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(apr_cflags) -MMD -MP -c $< -o $@
+	$(CC) $(BASE_CFLAGS) $(apr_cflags) $(tls_cflags) -MMD -MP -c $< -o $@
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -86,7 +90,7 @@ $(STORE_LIB): $(STORE_OBJ)
 # Only the module record is exported: the version script keeps every other symbol inside.
 $(MODULE): $(GLUE_OBJ) $(STORE_LIB) $(CORE_LIB) src/httpd/exports.map
 	$(CC) -shared $(SANITIZE) -o $@ $(GLUE_OBJ) $(STORE_LIB) $(CORE_LIB) \
-	  -Wl,--version-script=src/httpd/exports.map -Wl,-z,relro,-z,now $(LDFLAGS) $(lib_libs) -lpthread
+	  -Wl,--version-script=src/httpd/exports.map -Wl,-z,relro,-z,now $(LDFLAGS) $(lib_libs) $(tls_libs) -lpthread
 
 $(DEMO_MODULE): $(BUILD)/obj/examples/demo/mod_etag_version_demo.o
 	$(CC) -shared $(SANITIZE) -o $@ $^ $(LDFLAGS)
@@ -97,8 +101,8 @@ $(BENCH_MODULE): $(BUILD)/obj/tests/bench/mod_const304.o
 
 $(BUILD)/unit/%: tests/unit/%.c $(STORE_LIB) $(CORE_LIB) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(apr_cflags) -Itests/unit -MMD -MP -MF $@.d $< $(STORE_LIB) $(CORE_LIB) -o $@ \
-	  $(LDFLAGS) $(lib_libs) $(apr_libs) $(check_libs) -lpthread
+	$(CC) $(BASE_CFLAGS) $(apr_cflags) $(tls_cflags) -Itests/unit -MMD -MP -MF $@.d $< $(STORE_LIB) $(CORE_LIB) -o $@ \
+	  $(LDFLAGS) $(lib_libs) $(tls_libs) $(apr_libs) $(check_libs) -lpthread
 
 # The fuzz targets, linked with a main that replays files.
 $(BUILD)/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(CORE_LIB) Makefile
@@ -142,8 +146,9 @@ check-long:
 bench:
 	@scripts/deps.sh build bench
 	@echo "Building the module"
-	@$(MAKE) -s --no-print-directory all bench-module
+	@$(MAKE) -s --no-print-directory all bench-module libs
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/cost.py
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/tables.py
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/speed.py
 
 fuzz:

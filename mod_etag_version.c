@@ -7,6 +7,7 @@
 #include <http_config.h>
 #include <http_protocol.h>
 #include <http_request.h>
+#include <mpm_common.h>
 
 #include "httpd/conditions.h"
 #include "httpd/config.h"
@@ -34,6 +35,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_check_config(etv_life_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(etv_life_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(etv_life_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_stopping(etv_life_child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
 
     /* Access is granted, and mod_headers has edited the request. */
     ap_hook_fixups(etv_request_fixup, NULL, NULL, APR_HOOK_REALLY_LAST);

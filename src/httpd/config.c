@@ -64,6 +64,7 @@ void *etv_config_create_server(apr_pool_t *p, server_rec *s)
     (void)s;
     server->connect_timeout_us = ETV_UNSET;
     server->command_timeout_us = ETV_UNSET;
+    server->lease_us = ETV_UNSET;
     return server;
 }
 
@@ -105,6 +106,16 @@ apr_interval_time_t etv_config_command_timeout_us(const etv_server_t *server)
 {
     return server->command_timeout_us != ETV_UNSET ? server->command_timeout_us
                                                    : COMMAND_TIMEOUT_DEFAULT_US;
+}
+
+apr_interval_time_t etv_config_lease_us(const etv_server_t *server)
+{
+    return server->lease_us != ETV_UNSET ? server->lease_us : ETV_LEASE_DEFAULT_US;
+}
+
+apr_interval_time_t etv_config_trust_us(const etv_server_t *server)
+{
+    return etv_config_lease_us(server) > 0 ? etv_config_lease_us(server) : ETV_LEASE_DEFAULT_US;
 }
 
 int etv_config_table_size(void)

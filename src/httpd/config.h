@@ -12,8 +12,9 @@
 
 #include "httpd/list.h"
 #include "core/store_url.h"
+#include "store/channel.h"
+#include "store/redis_tls.h"
 #include "store/store.h"
-#include "store/table.h"
 
 extern module AP_MODULE_DECLARE_DATA etag_version_module;
 
@@ -78,7 +79,8 @@ typedef struct {
     POINTER(const char, prefix)                                                                    \
     POINTER(const unsigned char, secret)                                                           \
     DURATION(connect_timeout_us)                                                                   \
-    DURATION(command_timeout_us)
+    DURATION(command_timeout_us)                                                                   \
+    DURATION(lease_us)
 
 typedef struct {
 #define ETV_POINTER(type, name) type *name;
@@ -86,7 +88,10 @@ typedef struct {
     ETV_SERVER_FIELDS(ETV_POINTER, ETV_DURATION)
 #undef ETV_POINTER
 #undef ETV_DURATION
+    etv_redis_tls_t *tls;                /**< made in check_config; NULL without `rediss` */
     etv_store_t *store;                  /**< made in child_init */
+    etv_channel_t *channel;              /**< made in post_config; NULL under `strict` */
+    etv_hash128_t channel_name;          /**< of it */
     etv_hash128_t scope;                 /**< of store and prefix, made in child_init */
     const unsigned char *content_secret; /**< made in child_init; NULL where the store keeps it */
     unsigned char kept_secret[ETV_SECRET_BYTES]; /**< what the store kept when it was last asked */
@@ -179,6 +184,13 @@ const char *etv_config_prefix(const etv_server_t *server);
 const etv_store_url_t *etv_config_store_url(const etv_server_t *server);
 apr_interval_time_t etv_config_connect_timeout_us(const etv_server_t *server);
 apr_interval_time_t etv_config_command_timeout_us(const etv_server_t *server);
+
+#define ETV_LEASE_DEFAULT_US apr_time_from_sec(1)
+
+/** ETagVersionFreshness: the lease, or 0 under `strict`. */
+apr_interval_time_t etv_config_lease_us(const etv_server_t *server);
+/** How long what was found true once is taken as true: the lease, under `strict` the default. */
+apr_interval_time_t etv_config_trust_us(const etv_server_t *server);
 
 #define ETV_TABLE_SIZE_DEFAULT 16384
 

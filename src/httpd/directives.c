@@ -15,11 +15,14 @@
 #include "core/vary.h"
 #include "httpd/identity.h"
 #include "httpd/log.h"
+#include "store/table.h"
 
 #define PREFIX_MOST        128
 #define SECRET_LEAST       16
 #define SECRET_FILE_MOST   4096
 #define TIMEOUT_MOST_US    apr_time_from_sec(60)
+#define LEASE_LEAST_US     apr_time_from_msec(50)
+#define LEASE_MOST_US      apr_time_from_sec(60)
 #define CACHE_CONTROL_MOST 2048
 #define BUFFER_MOST        ((apr_int64_t)1 << 40)
 
@@ -425,12 +428,23 @@ static const char *set_prefix(cmd_parms *cmd, void *dir, const char *word)
     return NULL;
 }
 
-static const char *set_freshness(cmd_parms *cmd, void *dir, const char *word)
+static const char *set_freshness(cmd_parms *cmd, void *dir, const char *word, const char *lease)
 {
+    etv_server_t *server = server_of(cmd);
+    apr_interval_time_t us = ETV_LEASE_DEFAULT_US;
+
     (void)dir;
-    if (ap_cstr_casecmp(word, "strict") != 0)
-        return refuse(cmd, word, "strict");
-    return NULL; /* it is what is done anyway */
+    if (ap_cstr_casecmp(word, "strict") == 0 && !lease) {
+        server->lease_us = 0;
+        return NULL;
+    }
+    if (ap_cstr_casecmp(word, "lease") != 0)
+        return refuse(cmd, lease ? apr_pstrcat(cmd->temp_pool, word, " ", lease, NULL) : word,
+                      "strict, or lease with or without a duration");
+    if (lease && (!etv_duration_parse(lease, &us) || us < LEASE_LEAST_US || us > LEASE_MOST_US))
+        return refuse(cmd, lease, "a lease from 50ms to 60s, such as lease 1s");
+    server->lease_us = us;
+    return NULL;
 }
 
 static const char *set_table_size(cmd_parms *cmd, void *dir, const char *word)
@@ -542,15 +556,17 @@ const command_rec etv_directives[] = {
     AP_INIT_TAKE12("ETagVersionBufferLimit", set_buffer_limit, NULL, RSRC_CONF,
                    "per-response [per-process]: bytes that content tags may hold back"),
     AP_INIT_TAKE1("ETagVersionStore", set_store, NULL, RSRC_CONF,
-                  "local, redis://[user:pass@]host[:port][/db] or redis+unix:///path[?db=N]"),
+                  "local, redis[s]://[user:pass@]host[:port][/db], redis+unix:///path[?db=N] or "
+                  "redis+sentinel://[user:pass@]host[:port],.../primary-name[/db]"),
     AP_INIT_TAKE1("ETagVersionStorePassword", set_store_password, NULL, RSRC_CONF,
                   "file:path of the store's password"),
     AP_INIT_ITERATE("ETagVersionStoreTimeout", set_store_timeout, NULL, RSRC_CONF,
                     "connect=T command=T: total deadlines"),
     AP_INIT_TAKE1("ETagVersionKeyPrefix", set_prefix, NULL, RSRC_CONF,
                   "what stands before a model's name in the store"),
-    AP_INIT_TAKE1("ETagVersionFreshness", set_freshness, NULL, RSRC_CONF,
-                  "strict: ask the primary for every request"),
+    AP_INIT_TAKE12("ETagVersionFreshness", set_freshness, NULL, RSRC_CONF,
+                   "strict: ask the primary for every request; lease [duration]: keep a table of "
+                   "versions by what the primary pushes"),
     AP_INIT_TAKE1("ETagVersionTableSize", set_table_size, NULL, RSRC_CONF,
                   "entries in the shared table"),
     AP_INIT_TAKE1("ETagVersionSecret", set_secret, NULL, RSRC_CONF,

@@ -7,7 +7,7 @@
 #include <apr_strings.h>
 
 #include "core/digest.h"
-#include "httpd/life.h"
+#include "httpd/shared.h"
 #include "store/boottime.h"
 #include "store/store.h"
 
@@ -69,7 +69,7 @@ void etv_key_prepare(apr_pool_t *p, etv_server_t *server)
     unsigned char *secret;
 
     if (!key && etv_config_store_url(server)->kind == ETV_STORE_URL_LOCAL)
-        key = etv_table_secret(etv_life_table());
+        key = etv_table_secret(etv_shared_table());
     if (!key)
         return;
     secret = apr_palloc(p, ETV_DIGEST_SECRET_BYTES);

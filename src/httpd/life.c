@@ -6,10 +6,10 @@
 #include <dlfcn.h>
 
 #include <ap_mpm.h>
+#include <http_main.h>
 #include <http_core.h>
 #include <http_protocol.h>
 #include <apr_hash.h>
-#include <apr_shm.h>
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
 
@@ -19,23 +19,15 @@
 #include "httpd/identity.h"
 #include "httpd/key.h"
 #include "httpd/log.h"
+#include "httpd/shared.h"
+#include "httpd/store_check.h"
 #include "store/local.h"
 #include "store/redis.h"
 
-/* Lives in the process pool under this key, so that a graceful restart finds it again. */
-#define TABLE_KEY   "mod_etag_version/table/1"
-#define TABLE_ALIGN 64
-
-static etv_table_t *shared_table;
 static int has_socache;
 static int has_brotli;
 static int has_cache;
 static int cache_needs_validator;
-
-etv_table_t *etv_life_table(void)
-{
-    return shared_table;
-}
 
 int etv_life_has_socache(void)
 {
@@ -66,6 +58,8 @@ int etv_life_pre_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp)
     (void)p;
     (void)plog;
     (void)ptemp;
+    if (etv_shared_use_key(ap_pglobal) != APR_SUCCESS)
+        return HTTP_INTERNAL_SERVER_ERROR;
     etv_config_set_table_size(ETV_TABLE_SIZE_DEFAULT);
     etv_config_set_buffer_limit(buffer_limit);
     /* All modules are loaded, and httpd sorts the hooks again before it serves. */
@@ -75,41 +69,6 @@ int etv_life_pre_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp)
     if (has_cache) /* before anything can change the client's conditions */
         ap_hook_post_read_request(etv_conditions_remember, NULL, NULL, APR_HOOK_REALLY_FIRST);
     return OK;
-}
-
-static apr_status_t make_table(apr_pool_t *process)
-{
-    int entries = etv_config_table_size();
-    apr_shm_t *shm;
-    char *memory;
-    apr_status_t rv = apr_shm_create(&shm, etv_table_bytes(entries) + TABLE_ALIGN, NULL, process);
-
-    if (rv != APR_SUCCESS)
-        return rv;
-    memory = apr_shm_baseaddr_get(shm);
-    memory += (TABLE_ALIGN - (apr_uintptr_t)memory % TABLE_ALIGN) % TABLE_ALIGN;
-    rv = etv_table_init(memory, entries, &shared_table); /* fresh pages are zero */
-    if (rv == APR_SUCCESS) /* which copies the key: this module may be loaded elsewhere next time */
-        rv = apr_pool_userdata_set(shared_table, TABLE_KEY, apr_pool_cleanup_null, process);
-    return rv;
-}
-
-/* One table for the parent's life: children of both generations share it over a graceful restart.
- */
-static apr_status_t open_table(server_rec *s)
-{
-    void *kept = NULL;
-
-    apr_pool_userdata_get(&kept, TABLE_KEY, s->process->pool);
-    if (!kept)
-        return make_table(s->process->pool);
-    shared_table = kept;
-    if (etv_table_entries(shared_table) != etv_config_table_size())
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                     "ETV0401: ETagVersionTableSize stays %d until the server is stopped and "
-                     "started again",
-                     etv_table_entries(shared_table));
-    return APR_SUCCESS;
 }
 
 /* Whether a directive stands anywhere below with this argument; .htaccess aside. */
@@ -199,11 +158,61 @@ static int has_redis(const server_rec *s)
     return 0;
 }
 
+/* Whether a server's versions are kept up to date by what the store pushes. */
+static int is_leased(const etv_server_t *server)
+{
+    return etv_config_store_url(server)->kind != ETV_STORE_URL_LOCAL &&
+           etv_config_lease_us(server) > 0;
+}
+
+static int has_leased(const server_rec *s)
+{
+    for (; s; s = s->next) {
+        if (is_leased(etv_config_server(s)))
+            return 1;
+    }
+    return 0;
+}
+
+/* With its length, so that two that follow each other cannot be taken for others. */
+static const char *measured(apr_pool_t *p, const char *text)
+{
+    return text ? apr_psprintf(p, "%d:%s", (int)strlen(text), text) : "-";
+}
+
+/* Stores of the same channel hear the same, read the same of each other's, and trust alike. */
+static etv_hash128_t channel_name(apr_pool_t *p, const etv_server_t *server)
+{
+    const etv_store_url_t *url = etv_config_store_url(server);
+    const char *name = apr_pstrcat(
+        p, measured(p, url->canonical), measured(p, etv_config_prefix(server)),
+        measured(p, url->user), measured(p, url->ca), measured(p, url->cert), measured(p, url->key),
+        server->secret ? "own" : "kept", apr_ltoa(p, (long)etv_config_lease_us(server)), NULL);
+
+    return etv_hash_name(name, strlen(name));
+}
+
+/* Channels outlive restarts, as what is heard on them does. */
+static void open_channel(apr_pool_t *p, server_rec *s)
+{
+    etv_server_t *server = etv_config_server(s);
+
+    server->channel = NULL;
+    if (!is_leased(server))
+        return;
+    server->channel_name = channel_name(p, server);
+    server->channel = etv_mirror_channel(etv_shared_mirror(), server->channel_name);
+    if (!server->channel)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "ETV0407: more than %d stores have used the shared table of versions since "
+                     "the server was started: this one is asked for every request, as under "
+                     "ETagVersionFreshness strict",
+                     ETV_MIRROR_CHANNELS);
+}
+
 int etv_life_check_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
-    (void)p;
     (void)plog;
-    (void)ptemp;
     for (const server_rec *each = s; each; each = each->next) {
         if (etv_config_server(each)->store_password && !has_redis(s)) {
             ap_log_error(
@@ -213,7 +222,7 @@ int etv_life_check_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, se
             return HTTP_INTERNAL_SERVER_ERROR;
         }
     }
-    return OK;
+    return etv_store_check(p, ptemp, s);
 }
 
 int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
@@ -223,7 +232,7 @@ int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, ser
     (void)plog;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
         return OK; /* the first of two readings at start */
-    rv = open_table(s);
+    rv = etv_shared_open(s, has_leased(s));
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_ERR, rv, s,
                      "ETV0404: no shared memory for a table of %d entries "
@@ -231,6 +240,8 @@ int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, ser
                      etv_config_table_size());
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    for (server_rec *each = s; each; each = each->next)
+        open_channel(ptemp, each);
     warn_of_neighbours(s);
     cache_needs_validator = has_cache && !holds_everywhere("CacheIgnoreNoLastMod");
     name_vhosts(p, ptemp, s);
@@ -267,10 +278,11 @@ static int same_store(const etv_server_t *a, const etv_server_t *b)
 
     return strcmp(x->canonical, y->canonical) == 0 && same_text(x->user, y->user) &&
            same_text(x->password, y->password) && same_text(a->store_password, b->store_password) &&
+           same_text(x->ca, y->ca) && same_text(x->cert, y->cert) && same_text(x->key, y->key) &&
            strcmp(etv_config_prefix(a), etv_config_prefix(b)) == 0 &&
            etv_config_connect_timeout_us(a) == etv_config_connect_timeout_us(b) &&
            etv_config_command_timeout_us(a) == etv_config_command_timeout_us(b) &&
-           !a->secret == !b->secret;
+           !a->secret == !b->secret && etv_config_lease_us(a) == etv_config_lease_us(b);
 }
 
 /* As many as requests can run at once, within reason: what is above waits for a free one. */
@@ -289,17 +301,24 @@ static apr_status_t open_store(apr_pool_t *p, server_rec *s, etv_server_t *serve
     etv_redis_config_t config;
 
     if (url->kind == ETV_STORE_URL_LOCAL) {
-        server->store = etv_local_create(p, shared_table, scope_of(p, server), log);
+        server->store = etv_local_create(p, etv_shared_table(), scope_of(p, server), log);
         return APR_SUCCESS;
     }
     memset(&config, 0, sizeof(config));
     config.url = url;
     config.password = server->store_password;
+    config.tls = server->tls;
     config.prefix = etv_config_prefix(server);
     config.connect_timeout_us = etv_config_connect_timeout_us(server);
     config.command_timeout_us = etv_config_command_timeout_us(server);
     config.connections_most = connections_most();
     config.keep_secret = !server->secret;
+    config.lease_us = etv_config_trust_us(server);
+    if (server->channel) {
+        config.mirror = etv_shared_mirror();
+        config.channel = server->channel;
+        config.scope = server->channel_name;
+    }
     config.log = log;
     return etv_redis_create(p, &config, &server->store);
 }
@@ -312,7 +331,7 @@ static void pin_module(const server_rec *s)
 {
     Dl_info info;
 
-    if (!dladdr((void *)&shared_table, &info) || !info.dli_fname ||
+    if (!dladdr((void *)&has_socache, &info) || !info.dli_fname ||
         !dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE | RTLD_NOLOAD))
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
                      "ETV0406: the module cannot be kept in memory until this child is gone");
@@ -338,6 +357,18 @@ void etv_life_child_init(apr_pool_t *p, server_rec *s)
         if (rv != APR_SUCCESS)
             ap_log_error(APLOG_MARK, APLOG_ERR, rv, each,
                          "ETV0405: the store cannot be used, there will be no version tags");
+    }
+}
+
+void etv_life_child_stopping(apr_pool_t *p, int graceful)
+{
+    (void)p;
+    (void)graceful;
+    for (const server_rec *each = ap_server_conf; each; each = each->next) {
+        etv_store_t *store = etv_config_server(each)->store;
+
+        if (store && store->ops->retire)
+            store->ops->retire(store);
     }
 }
 

@@ -5,13 +5,8 @@
 
 #include <httpd.h>
 
-#include "store/table.h"
-
 /** Offer the functions of include/mod_etag_version.h. */
 void etv_life_register(void);
-
-/** The shared table of this host. */
-etv_table_t *etv_life_table(void);
 
 /**
  * Hooks: defaults before the configuration is read; contradictions in it (httpd -t, too); the
@@ -21,6 +16,8 @@ int etv_life_pre_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp);
 int etv_life_check_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 void etv_life_child_init(apr_pool_t *p, server_rec *s);
+/** This child takes no new connections any more: another one shall listen to the stores. */
+void etv_life_child_stopping(apr_pool_t *p, int graceful);
 
 /** Whether a loaded module makes answers to mod_cache's own revalidation dangerous. */
 int etv_life_has_socache(void);

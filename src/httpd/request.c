@@ -12,7 +12,7 @@
 #include "httpd/expand.h"
 #include "httpd/fields.h"
 #include "httpd/headers.h"
-#include "httpd/life.h"
+#include "httpd/shared.h"
 #include "httpd/log.h"
 #include "httpd/policy.h"
 #include "store/boottime.h"
@@ -104,7 +104,8 @@ static const char *expand_models(etv_request_t *request, etv_expand_t *expand,
         if (!m->name || *m->name == '%')
             return "expression";
         m->hash = items[i].expr ? etv_hash_name(m->name, m->name_len) : items[i].hash;
-        m->may_create = (unsigned char)(initialize & (!items[i].expr) & items[i].trusted);
+        m->learned = (unsigned char)(items[i].expr || !items[i].trusted);
+        m->may_create = (unsigned char)(initialize & !m->learned);
     }
     return NULL;
 }
@@ -130,7 +131,7 @@ static const char *check_versions(request_rec *r, const etv_request_t *request,
         return NULL;
     now_us = etv_boottime_us();
     for (int i = 0; i < n; i++) {
-        if (etv_settle_age(etv_life_table(), server->scope, models + i, now_us) < settle_us)
+        if (etv_settle_age(etv_shared_table(), server->scope, models + i, now_us) < settle_us)
             reason = "settling"; /* go on: each of them begins to age now */
     }
     return reason;
@@ -145,16 +146,10 @@ static void compute(request_rec *r, etv_request_t *request, const etv_server_t *
 
     etv_tag_fields_init(&fields, r->pool);
     etv_fields_add_request(&fields, r, request->host, server, (unsigned char)n);
-    if (snapshot->instance_len == 16)
-        etv_tag_fields_add(&fields, snapshot->instance, 16);
-    else
-        etv_tag_fields_add(&fields, snapshot->instance, snapshot->instance_len);
+    etv_tag_fields_add(&fields, snapshot->instance, ETV_INSTANCE_BYTES);
     for (int i = 0; i < n; i++) {
         etv_tag_fields_add(&fields, models[i].name, models[i].name_len);
-        if (models[i].token_len == sizeof(models[i].number)) /* a constant: copied in line */
-            etv_tag_fields_add(&fields, models[i].token, sizeof(models[i].number));
-        else
-            etv_tag_fields_add(&fields, models[i].token, models[i].token_len);
+        etv_tag_fields_add_short(&fields, models[i].token, models[i].token_len);
     }
     if (salt || request->identity.n || request->vary) {
         etv_tag_fields_add(&fields, salt, salt_len);
@@ -194,6 +189,21 @@ static const char *check_request(request_rec *r, const etv_request_t *request,
     return NULL;
 }
 
+static const char *look_up(request_rec *r, etv_store_t *store, etv_model_t *models, int n,
+                           etv_snapshot_t *snapshot)
+{
+    switch (store ? store->ops->lookup(store, r->pool, models, n, snapshot)
+                  : ETV_LOOKUP_UNAVAILABLE) {
+    case ETV_LOOKUP_OK:
+        return NULL;
+    case ETV_LOOKUP_BUSY:
+        return "busy";
+    case ETV_LOOKUP_UNAVAILABLE:
+        break;
+    }
+    return "store-down";
+}
+
 /*
  * Decide about the version tag. Returns NULL when there is one, else the reason why not. The
  * versions are read here, before any content handler runs: an old version on new data costs one
@@ -225,9 +235,9 @@ static const char *decide(request_rec *r, etv_request_t *request, const etv_head
     reason = check_request(r, request, headers);
     if (reason)
         return reason;
-    if (!server->store ||
-        server->store->ops->lookup(server->store, r->pool, models, n, &snapshot) != ETV_LOOKUP_OK)
-        return "store-down";
+    reason = look_up(r, server->store, models, n, &snapshot);
+    if (reason)
+        return reason;
     reason = check_versions(r, request, server, models, n);
     if (reason)
         return reason;

@@ -63,9 +63,9 @@ static apr_status_t write_token(local_t *local, etv_hash128_t key, int replace, 
 static void set_found(etv_model_t *model, apr_uint64_t number)
 {
     model->state = ETV_MODEL_FOUND;
-    model->number = number;
-    model->token = (const unsigned char *)&model->number;
-    model->token_len = sizeof(model->number);
+    model->kept.words[0] = number;
+    model->token = model->kept.token;
+    model->token_len = sizeof(number);
 }
 
 static apr_status_t lookup_one(local_t *local, etv_model_t *model, apr_time_t now_us)
@@ -119,7 +119,6 @@ static etv_lookup_e local_lookup(etv_store_t *store, apr_pool_t *p, etv_model_t 
         }
     }
     snapshot->instance = etv_table_instance(local->table);
-    snapshot->instance_len = 16;
     snapshot->secret = etv_table_secret(local->table);
     return ETV_LOOKUP_OK;
 }
@@ -144,7 +143,7 @@ static apr_status_t local_bump(etv_store_t *store, apr_pool_t *p, etv_model_t *m
     return APR_SUCCESS;
 }
 
-static const etv_store_ops_t local_ops = {"local", local_lookup, local_bump};
+static const etv_store_ops_t local_ops = {"local", local_lookup, local_bump, NULL};
 
 etv_store_t *etv_local_create(apr_pool_t *p, etv_table_t *table, const char *scope, etv_log_t log)
 {

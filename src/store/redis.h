@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * Versions in Redis, read from the primary for every lookup. Create it after the fork, once per
- * child process; every function is safe in any number of threads.
+ * Versions in Redis, read from the primary: for every lookup, or for those that a mirror cannot
+ * answer. Create it after the fork, once per child process; every function is safe in any number
+ * of threads.
  *
  * Keys: `<prefix><model>` holds a token, `<prefix>%epoch` the epoch that a flush removes,
  * `<prefix>%secret` the key for tags (hexadecimal).
@@ -10,23 +11,31 @@
 #define ETV_STORE_REDIS_H
 
 #include "core/store_url.h"
+#include "store/mirror.h"
+#include "store/redis_tls.h"
 #include "store/store.h"
 
 typedef struct {
-    const etv_store_url_t *url; /**< kind TCP or UNIX */
+    const etv_store_url_t *url; /**< any kind but LOCAL */
     const char *password;       /**< from a file: goes before url->password; NULL when none */
+    const etv_redis_tls_t *tls; /**< for `rediss`; outlives the store; NULL: in plain text */
     const char *prefix;
     apr_interval_time_t connect_timeout_us; /**< total: connect, AUTH, SELECT, INFO memory */
     apr_interval_time_t command_timeout_us; /**< total for a lookup or bump when connected */
     int connections_most;                   /**< of this process */
-    int keep_secret;                        /**< 1: create and read the secret in the store */
+    apr_interval_time_t lease_us; /**< how long what was found true may be taken as true */
+    etv_mirror_t *mirror;         /**< of the versions; NULL: every lookup asks */
+    etv_channel_t *channel;       /**< of this store in the mirror */
+    etv_hash128_t scope;          /**< tells this store's keys in the mirror from those of others */
+    int keep_secret;              /**< 1: create and read the secret in the store */
     etv_log_t log;
 } etv_redis_config_t;
 
 /**
  * Make a store; connects when first used. A background thread of its own resolves host names (none
- * for addresses and sockets). Everything lives in `p`, a pool that outlives all requests of the
- * child; its cleanup stops the thread and closes idle connections without waiting for the resolver.
+ * for addresses and sockets). Everything lives as long as `p`, a pool that outlives all requests of
+ * the child; its cleanup stops the threads, without waiting for a resolver, and closes idle
+ * connections. With a mirror, a thread listens to the server, for all processes (listen.h).
  * @return APR_SUCCESS, or why threads or locks could not be made
  */
 apr_status_t etv_redis_create(apr_pool_t *p, const etv_redis_config_t *config, etv_store_t **store);

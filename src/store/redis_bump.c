@@ -74,8 +74,9 @@ apr_status_t etv_redis_bump(etv_store_t *store, apr_pool_t *p, etv_model_t *mode
         etv_redis_give(r, c, give);
         for (int i = 0; done && i < n; i++) {
             models[i].state = ETV_MODEL_FOUND;
-            models[i].token = (const unsigned char *)tokens[i];
-            models[i].token_len = strlen(tokens[i]);
+            models[i].token = models[i].kept.token;
+            models[i].token_len =
+                etv_token_shorten(models[i].kept.token, tokens[i], strlen(tokens[i]));
         }
         if (done || give != ETV_GIVE_STALE) {
             return done ? APR_SUCCESS : status ? status : APR_EGENERAL;

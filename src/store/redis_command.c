@@ -36,6 +36,9 @@ int etv_redis_accept(etv_redis_t *r, etv_redis_conn_t *c, int right,
         return 0;
     }
     if (answer->refused) {
+        if (etv_redis_moved(r, c, answer->refused, give)) {
+            return 0;
+        }
         *give = etv_redis_refused(r, answer->command, answer->refused);
         if (*give == ETV_GIVE_DROP && answer->in_step) {
             *give = ETV_GIVE_SOUND;
@@ -52,11 +55,57 @@ int etv_redis_accept(etv_redis_t *r, etv_redis_conn_t *c, int right,
     return 1;
 }
 
+void etv_redis_say_doubt(etv_redis_t *r)
+{
+    etv_sentinel_e doubt = etv_resolver_doubt(r->resolver);
+
+    if (doubt == ETV_SENTINEL_NOT_WATCHED) {
+        etv_redis_say(&r->log, ETV_REDIS_SAYS_UNWATCHED, ETV_LOG_ERR, APR_EINVAL,
+                      "%s: the sentinels watch no primary named \"%s\": no versions; the name is "
+                      "what stands behind \"sentinel monitor\" in their configuration",
+                      r->shown, r->config.url->master);
+    } else {
+        etv_redis_say(&r->log, ETV_REDIS_SAYS_DOUBT, ETV_LOG_WARNING, APR_TIMEUP,
+                      "%s: no sentinel confirms the primary: no versions; %s", r->shown,
+                      etv_sentinel_sentence(doubt));
+    }
+}
+
+/**
+ * A primary that was cut off does not know that another one took its place, and would go on
+ * answering: it is believed no longer than a lease after a sentinel confirmed it.
+ */
+static int is_confirmed(etv_redis_t *r, apr_time_t now, apr_time_t hard_us)
+{
+    apr_interval_time_t lease = r->config.lease_us > 0 ? r->config.lease_us : apr_time_from_sec(1);
+    unsigned serial;
+
+    if (!etv_resolver_confirmed(r->resolver, now - lease, hard_us, &serial)) {
+        etv_redis_say_doubt(r);
+        return 0;
+    }
+    if (serial != atomic_load(&r->serial)) {
+        /* Before the number: who sees the new one must find no connection of before. */
+        etv_redis_pool_renounce(r->pool);
+        if (atomic_exchange(&r->serial, serial) != serial) {
+            etv_redis_say(&r->log, ETV_REDIS_SAYS_NAMED, ETV_LOG_NOTICE, APR_SUCCESS,
+                          "%s: the sentinels have named another primary", r->shown);
+        }
+    }
+    return 1;
+}
+
 apr_status_t etv_redis_take(etv_redis_t *r, int fresh, apr_time_t now, apr_time_t hard_us,
                             etv_redis_conn_t **c, apr_time_t *deadline_us)
 {
     apr_status_t status;
 
+    if (r->config.url->kind == ETV_STORE_URL_REDIS_SENTINEL) {
+        if (!is_confirmed(r, now, hard_us)) {
+            return APR_TIMEUP;
+        }
+        now = etv_boottime_us();
+    }
     switch (etv_redis_pool_take(r->pool, fresh, now, hard_us, c, &status)) {
     case ETV_TAKE_OK:
         if (!(*c)->reused) {
@@ -84,6 +133,7 @@ void etv_redis_give(etv_redis_t *r, etv_redis_conn_t *c, etv_give_e how)
 {
     if (how == ETV_GIVE_FAILED) {
         etv_resolver_kick(r->resolver); /* the primary may have moved */
+        etv_redis_cluster_forget(&r->cluster, c->node);
     }
     etv_redis_pool_give(r->pool, c, how);
 }

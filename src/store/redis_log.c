@@ -7,8 +7,6 @@
 
 #include "store/boottime.h"
 
-#define QUIET_US apr_time_from_sec(10)
-
 apr_status_t etv_redis_log_init(etv_redis_log_t *log, const etv_log_t *to)
 {
     memset(log, 0, sizeof(*log));
@@ -27,7 +25,7 @@ static int may_say(etv_redis_log_t *log, etv_redis_says_e kind, unsigned *suppre
     if (may) {
         *suppressed = log->kind[kind].suppressed;
         log->kind[kind].suppressed = 0;
-        log->kind[kind].quiet_until_us = now + QUIET_US;
+        log->kind[kind].quiet_until_us = now + ETV_REDIS_LOG_QUIET_US;
     } else {
         log->kind[kind].suppressed++;
     }

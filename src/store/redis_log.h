@@ -11,6 +11,9 @@
 
 #include "store/store.h"
 
+/** Lines of one kind are at least so far apart. */
+#define ETV_REDIS_LOG_QUIET_US apr_time_from_sec(10)
+
 /** Kinds; the numbers are those of the tags, counted from ETV0101. */
 typedef enum {
     ETV_REDIS_SAYS_CONNECT,   /**< 0101 */
@@ -34,6 +37,21 @@ typedef enum {
     ETV_REDIS_SAYS_EXHAUSTED, /**< 0119 */
     ETV_REDIS_SAYS_UNSTEADY,  /**< 0120 */
     ETV_REDIS_SAYS_IDENTITY,  /**< 0121 */
+    ETV_REDIS_SAYS_DOUBT,     /**< 0122 */
+    ETV_REDIS_SAYS_UNWATCHED, /**< 0123 */
+    ETV_REDIS_SAYS_NAMED,     /**< 0124 */
+    ETV_REDIS_SAYS_TLS,       /**< 0125 */
+    ETV_REDIS_SAYS_MOVED,     /**< 0126 */
+    ETV_REDIS_SAYS_SLOTS,     /**< 0127 */
+    ETV_REDIS_SAYS_CLUSTER,   /**< 0128 */
+    ETV_REDIS_SAYS_ASTRAY,    /**< 0129 */
+    ETV_REDIS_SAYS_PUSHED,    /**< 0130 */
+    ETV_REDIS_SAYS_UNPUSHED,  /**< 0131 */
+    ETV_REDIS_SAYS_NO_PUSHES, /**< 0132 */
+    ETV_REDIS_SAYS_LEADS,     /**< 0133 */
+    ETV_REDIS_SAYS_TWO,       /**< 0134 */
+    ETV_REDIS_SAYS_TOO_MANY,  /**< 0135 */
+    ETV_REDIS_SAYS_DEAF,      /**< 0136 */
     ETV_REDIS_SAYS_KINDS
 } etv_redis_says_e;
 

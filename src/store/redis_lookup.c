@@ -124,8 +124,8 @@ static apr_uint32_t judge_models(const lookup_t *l)
         if (v->type == ETV_RESP_STRING) {
             m->state = v->len <= ETV_TOKEN_MOST ? ETV_MODEL_FOUND : ETV_MODEL_UNUSABLE;
             if (m->state == ETV_MODEL_FOUND) {
-                m->token = (const unsigned char *)v->str;
-                m->token_len = v->len;
+                m->token = m->kept.token;
+                m->token_len = etv_token_shorten(m->kept.token, v->str, v->len);
             }
         } else if (l->ask.create & 1u << i) {
             m->state = ETV_MODEL_UNUSABLE; /* MGET has nil for a key of another type as well */
@@ -202,36 +202,31 @@ static round_e lookup_round(lookup_t *l)
     return judge(l);
 }
 
-/** Move results from the connection, where the next lookup overwrites them, into the pool. */
-static void keep_results(const lookup_t *l, apr_pool_t *p, etv_snapshot_t *snapshot)
+/** The digest of what identifies the server; made again only when that has changed. */
+static const unsigned char *instance_of(etv_redis_conn_t *c, const etv_resp_t *epoch)
 {
-    const etv_resp_t *epoch = l->answer.epoch;
-    apr_size_t room = l->c->identity_len + epoch->len + ETV_SECRET_BYTES;
-    unsigned char *to;
+    unsigned char text[sizeof(c->identity) + sizeof(c->epoch)];
+    apr_size_t len = c->identity_len + epoch->len;
 
-    for (int i = 0; i < l->n; i++) {
-        room += l->models[i].token_len;
+    memcpy(text, c->identity, c->identity_len);
+    memcpy(text + c->identity_len, epoch->str, epoch->len);
+    if (len != c->instance_of_len || memcmp(text, c->instance_of, len)) {
+        memcpy(c->instance_of, text, len);
+        c->instance_of_len = len;
+        etv_hash_digest(c->instance, sizeof(c->instance), text, len);
     }
-    to = apr_palloc(p, room + 1);
-    snapshot->instance = to;
-    memcpy(to, l->c->identity, l->c->identity_len);
-    memcpy(to + l->c->identity_len, epoch->str, epoch->len);
-    snapshot->instance_len = l->c->identity_len + epoch->len;
-    to += snapshot->instance_len;
+    return c->instance;
+}
+
+/** Move results from the connection, where the next lookup overwrites them, to the caller. */
+static void keep_results(const lookup_t *l, etv_snapshot_t *snapshot)
+{
+    memcpy(snapshot->kept_instance, instance_of(l->c, l->answer.epoch), ETV_INSTANCE_BYTES);
+    snapshot->instance = snapshot->kept_instance;
     snapshot->secret = NULL;
     if (l->r->config.keep_secret) {
-        memcpy(to, l->c->secret, ETV_SECRET_BYTES);
-        snapshot->secret = to;
-        to += ETV_SECRET_BYTES;
-    }
-    for (int i = 0; i < l->n; i++) {
-        etv_model_t *m = &l->models[i];
-
-        if (m->state == ETV_MODEL_FOUND) {
-            memcpy(to, m->token, m->token_len);
-            m->token = to;
-            to += m->token_len;
-        }
+        memcpy(snapshot->kept_secret, l->c->secret, ETV_SECRET_BYTES);
+        snapshot->secret = snapshot->kept_secret;
     }
 }
 
@@ -269,6 +264,7 @@ etv_lookup_e etv_redis_lookup(etv_store_t *store, apr_pool_t *p, etv_model_t *mo
     apr_time_t hard = now + r->config.connect_timeout_us + r->config.command_timeout_us;
     lookup_t l = {.r = r, .models = models, .n = n};
 
+    (void)p;
     if (n < 0 || n > ETV_MODELS_MOST) {
         return ETV_LOOKUP_UNAVAILABLE;
     }
@@ -280,7 +276,7 @@ etv_lookup_e etv_redis_lookup(etv_store_t *store, apr_pool_t *p, etv_model_t *mo
         }
         known = lookup_on(&l, now);
         if (known) {
-            keep_results(&l, p, snapshot);
+            keep_results(&l, snapshot);
         }
         etv_redis_give(r, l.c, l.give);
         if (known) {
@@ -292,4 +288,21 @@ etv_lookup_e etv_redis_lookup(etv_store_t *store, apr_pool_t *p, etv_model_t *mo
         now = etv_boottime_us();
     }
     return ETV_LOOKUP_UNAVAILABLE;
+}
+
+etv_give_e etv_redis_read_facts(etv_redis_t *r, etv_redis_conn_t *c, apr_time_t deadline_us,
+                                etv_channel_facts_t *facts)
+{
+    lookup_t l = {.r = r, .c = c, .deadline_us = deadline_us, .give = ETV_GIVE_DROP};
+
+    memset(facts, 0, sizeof(*facts));
+    c->server_read_us = 0; /* the run id, too */
+    if (!lookup_on(&l, etv_boottime_us())) {
+        return l.give == ETV_GIVE_SOUND ? ETV_GIVE_DROP : l.give;
+    }
+    memcpy(facts->instance, instance_of(c, l.answer.epoch), sizeof(facts->instance));
+    if (r->config.keep_secret) {
+        memcpy(facts->secret, c->secret, sizeof(facts->secret));
+    }
+    return ETV_GIVE_SOUND;
 }

@@ -94,21 +94,57 @@ static etv_give_e shake_hands(etv_redis_t *r, etv_redis_conn_t *c, apr_time_t de
     return ETV_GIVE_SOUND;
 }
 
+/** The host that the certificate must be for. With a cluster, a node proves either that it is the
+ * configured host or that it is the one that another node, which had proved itself, named. */
+static etv_conn_e secure(const etv_redis_t *r, etv_redis_conn_t *c, const etv_cluster_node_t *node,
+                         apr_time_t deadline_us)
+{
+    const char *host = r->config.url->host;
+
+    return node ? etv_redis_conn_secure(c, r->config.tls, node->host, host, deadline_us)
+                : etv_redis_conn_secure(c, r->config.tls, host, NULL, deadline_us);
+}
+
+/** Where to, and for whom. */
+typedef struct {
+    etv_redis_t *r;
+    const etv_cluster_node_t *node; /* whose address it is; NULL: the configured one */
+    const etv_conn_watch_t *watch;
+} way_t;
+
+/** Connect, and speak TLS where the address says so: never in plain text instead. */
+static etv_conn_e reach(const way_t *way, etv_redis_conn_t *c, const etv_redis_addr_t *addr,
+                        apr_time_t deadline_us)
+{
+    etv_redis_t *r = way->r;
+    etv_conn_e state;
+
+    if (r->config.url->tls && !r->config.tls) {
+        c->why = "there are no certificates";
+        c->status = APR_EGENERAL;
+        return ETV_CONN_TLS;
+    }
+    state = etv_redis_conn_open(c, addr, deadline_us);
+    return state == ETV_CONN_OK && r->config.tls ? secure(r, c, way->node, deadline_us) : state;
+}
+
 /** Try one address. @return APR_SUCCESS; `*final` when another address would not do better */
-static apr_status_t open_one(etv_redis_t *r, const etv_redis_addr_t *addr, apr_time_t deadline_us,
+static apr_status_t open_one(const way_t *way, const etv_redis_addr_t *addr, apr_time_t deadline_us,
                              etv_redis_conn_t **conn, int *final)
 {
+    etv_redis_t *r = way->r;
     etv_redis_conn_t *c = etv_redis_conn_make();
     apr_status_t status;
+    etv_conn_e state;
 
     if (!c) {
         *final = 1;
         return APR_ENOMEM;
     }
-    if (etv_redis_conn_open(c, addr, deadline_us) != ETV_CONN_OK) {
-        etv_redis_say(&r->log, ETV_REDIS_SAYS_CONNECT, ETV_LOG_WARNING, c->status,
-                      "%s: cannot connect", r->shown);
-    } else {
+    c->watch = way->watch;
+    c->node = way->node ? way->node->serial : 0;
+    state = reach(way, c, addr, deadline_us);
+    if (state == ETV_CONN_OK) {
         etv_give_e how = shake_hands(r, c, deadline_us);
 
         if (how == ETV_GIVE_SOUND) {
@@ -116,25 +152,42 @@ static apr_status_t open_one(etv_redis_t *r, const etv_redis_addr_t *addr, apr_t
             return APR_SUCCESS;
         }
         *final = how == ETV_GIVE_DROP;
+    } else if (state == ETV_CONN_STOPPED) {
+        *final = 1;
+    } else if (state == ETV_CONN_TLS) {
+        etv_redis_exchange_failed(r, c, state);
+    } else {
+        etv_redis_say(&r->log, ETV_REDIS_SAYS_CONNECT, ETV_LOG_WARNING, c->status,
+                      "%s: cannot connect%s", r->shown,
+                      way->node ? " to the node of the cluster that has the versions" : "");
     }
     status = c->status;
     etv_redis_conn_free(c);
     return status ? status : APR_EGENERAL;
 }
 
-apr_status_t etv_redis_open(void *store, apr_time_t deadline_us, etv_redis_conn_t **conn)
+/** Try all addresses that a resolver knows. */
+static apr_status_t open_any(const way_t *way, etv_resolver_t *resolver, apr_time_t deadline_us,
+                             etv_redis_conn_t **conn)
 {
-    etv_redis_t *r = store;
     etv_redis_addr_t addrs[ETV_RESOLVER_MOST];
     apr_status_t status = APR_TIMEUP;
     int error = 0;
     int final = 0;
-    int n = etv_resolver_addrs(r->resolver, deadline_us, addrs, &error);
+    /* A thread with a watch must not wait where nothing can wake it. */
+    int n = etv_resolver_addrs(resolver, way->watch ? 0 : deadline_us, addrs, &error);
 
+    if (!n && etv_resolver_doubt(resolver)) {
+        etv_redis_say_doubt(way->r);
+        return APR_EGENERAL;
+    }
+    if (!n && way->watch && !error) {
+        return APR_EAGAIN; /* soon */
+    }
     if (!n) {
-        etv_resolver_kick(r->resolver);
-        etv_redis_say(&r->log, ETV_REDIS_SAYS_RESOLVE, ETV_LOG_WARNING, APR_EGENERAL,
-                      "%s: no address yet: %s", r->shown,
+        etv_resolver_kick(resolver);
+        etv_redis_say(&way->r->log, ETV_REDIS_SAYS_RESOLVE, ETV_LOG_WARNING, APR_EGENERAL,
+                      "%s: no address yet: %s", way->r->shown,
                       error ? gai_strerror(error) : "the name is still being resolved");
         return APR_EGENERAL;
     }
@@ -145,11 +198,43 @@ apr_status_t etv_redis_open(void *store, apr_time_t deadline_us, etv_redis_conn_
             break;
         }
         /* An address that swallows everything must leave time for the others. */
-        status = open_one(r, &addrs[i], now + (deadline_us - now) / (n - i), conn, &final);
+        status = open_one(way, &addrs[i], now + (deadline_us - now) / (n - i), conn, &final);
         if (status == APR_SUCCESS) {
             return status;
         }
     }
-    etv_resolver_kick(r->resolver);
+    etv_resolver_kick(resolver);
     return status;
+}
+
+apr_status_t etv_redis_open_watched(etv_redis_t *r, const etv_redis_addr_t *at,
+                                    const etv_conn_watch_t *watch, apr_time_t deadline_us,
+                                    etv_redis_conn_t **conn)
+{
+    etv_cluster_node_t *node = etv_redis_cluster_node(&r->cluster);
+    way_t way = {.r = r, .node = node, .watch = watch};
+    apr_status_t status = APR_EGENERAL;
+    int final = 0;
+
+    if (at) { /* where a connection that the same thread has leads to */
+        status = open_one(&way, at, deadline_us, conn, &final);
+        etv_redis_cluster_release(node);
+        return status;
+    }
+    if (node) {
+        apr_time_t now = etv_boottime_us();
+
+        status = open_any(&way, node->resolver, now + (deadline_us - now) / 2, conn);
+        if (status != APR_SUCCESS) {
+            etv_redis_cluster_unreachable(&r->cluster, node);
+        }
+        etv_redis_cluster_release(node);
+        way.node = NULL;
+    }
+    return status == APR_SUCCESS ? status : open_any(&way, r->resolver, deadline_us, conn);
+}
+
+apr_status_t etv_redis_open(void *store, apr_time_t deadline_us, etv_redis_conn_t **conn)
+{
+    return etv_redis_open_watched(store, NULL, NULL, deadline_us, conn);
 }

@@ -235,6 +235,17 @@ void etv_redis_pool_give(etv_redis_pool_t *pool, etv_redis_conn_t *conn, etv_giv
     }
 }
 
+void etv_redis_pool_renounce(etv_redis_pool_t *pool)
+{
+    etv_redis_conn_t *purged;
+
+    pthread_mutex_lock(&pool->lock);
+    purged = renounce(pool);
+    tell_waiting(pool, purged != NULL);
+    pthread_mutex_unlock(&pool->lock);
+    free_list(purged);
+}
+
 void etv_redis_pool_destroy(etv_redis_pool_t *pool)
 {
     if (pthread_mutex_trylock(&pool->lock)) {

@@ -64,6 +64,9 @@ etv_take_e etv_redis_pool_take(etv_redis_pool_t *pool, int fresh, apr_time_t now
 
 void etv_redis_pool_give(etv_redis_pool_t *pool, etv_redis_conn_t *conn, etv_give_e how);
 
+/** The peer has become another one: nothing that was connected before is used again. */
+void etv_redis_pool_renounce(etv_redis_pool_t *pool);
+
 /**
  * Close idle connections and free the pool. Never waits: where the lock is held (a cleanup inside a
  * signal handler), everything is left to the end of the process. No connection may be in use.

@@ -127,6 +127,8 @@ struct etv_resp_in_t {
     redisReader *reader;
     char *at, *end;   /* free part of the newest chunk */
     apr_size_t taken; /* bytes of extra chunks */
+    apr_size_t elements_most, bytes_most;
+    int over; /* a limit was met */
     chunk_t *extra;
     _Alignas(16) char first[ARENA_FIRST];
 };
@@ -140,7 +142,11 @@ void *etv_resp_in_alloc(etv_resp_in_t *in, apr_size_t size)
         apr_size_t room = size > ARENA_FIRST ? size : ARENA_FIRST;
         chunk_t *chunk;
 
-        if (in->taken + room > ARENA_MOST || !(chunk = malloc(sizeof(*chunk) + room))) {
+        if (in->taken + room > in->bytes_most) {
+            in->over = 1;
+            return NULL;
+        }
+        if (!(chunk = malloc(sizeof(*chunk) + room))) {
             return NULL;
         }
         chunk->next = in->extra;
@@ -189,11 +195,15 @@ static void *on_string(const redisReadTask *task, char *str, size_t len)
 
 static void *array_make(const redisReadTask *task, size_t elements)
 {
+    etv_resp_in_t *in = task->privdata;
     etv_resp_t **element;
     etv_resp_t *v;
 
-    if (elements > ETV_RESP_ELEMENTS_MOST ||
-        !(element = etv_resp_in_alloc(task->privdata, elements * sizeof(*element))) ||
+    if (elements > in->elements_most) {
+        in->over = 1;
+        return NULL;
+    }
+    if (!(element = etv_resp_in_alloc(task->privdata, elements * sizeof(*element))) ||
         !(v = value_make(task, ETV_RESP_ARRAY))) {
         return NULL;
     }
@@ -269,6 +279,9 @@ etv_resp_in_t *etv_resp_in_make(void)
         return NULL;
     }
     in->extra = NULL;
+    in->elements_most = ETV_RESP_ELEMENTS_MOST;
+    in->bytes_most = ARENA_MOST;
+    in->over = 0;
     in->reader = redisReaderCreateWithFunctions(&functions);
     if (!in->reader) {
         free(in);
@@ -277,6 +290,12 @@ etv_resp_in_t *etv_resp_in_make(void)
     in->reader->privdata = in;
     etv_resp_in_reset(in);
     return in;
+}
+
+void etv_resp_in_allow(etv_resp_in_t *in, apr_size_t elements_most, apr_size_t bytes_most)
+{
+    in->elements_most = elements_most;
+    in->bytes_most = bytes_most;
 }
 
 void etv_resp_in_reset(etv_resp_in_t *in)
@@ -315,6 +334,11 @@ etv_resp_next_e etv_resp_in_next(etv_resp_in_t *in, etv_resp_t **reply)
     }
     *reply = found;
     return found ? ETV_RESP_ONE : ETV_RESP_MORE;
+}
+
+int etv_resp_in_is_over(const etv_resp_in_t *in)
+{
+    return in->over;
 }
 
 apr_size_t etv_resp_in_left(const etv_resp_in_t *in)

@@ -72,7 +72,12 @@ typedef enum {
 /** @return NULL when memory ran out */
 etv_resp_in_t *etv_resp_in_make(void);
 void etv_resp_in_free(etv_resp_in_t *in);
-/** Forget all replies given out so far. */
+/** Larger limits than those of a lookup: of the elements of one array, and of all memory. */
+void etv_resp_in_allow(etv_resp_in_t *in, apr_size_t elements_most, apr_size_t bytes_most);
+/** Whether it was a limit that made etv_resp_in_next say GARBLED. */
+int etv_resp_in_is_over(const etv_resp_in_t *in);
+/** Forget all replies given out so far. Only between two replies: after etv_resp_in_next said MORE,
+ *  what has come of the next one would be forgotten, too. */
 void etv_resp_in_reset(etv_resp_in_t *in);
 /** Add bytes that arrived. @return 0 when memory ran out */
 int etv_resp_in_feed(etv_resp_in_t *in, const char *data, apr_size_t len);

@@ -13,6 +13,7 @@
 
 #include "core/hash.h"
 #include "core/model_name.h"
+#include "store/mirror.h"
 
 /** Longest token that is accepted, in bytes. */
 #define ETV_TOKEN_MOST 512
@@ -20,6 +21,8 @@
 #define ETV_MODELS_MOST 32
 /** Bytes of a store's secret for tags. */
 #define ETV_SECRET_BYTES 16
+/** Bytes of what tells lives of a store apart. */
+#define ETV_INSTANCE_BYTES 16
 
 typedef enum {
     ETV_MODEL_FOUND,   /**< token, token_len are set */
@@ -34,40 +37,46 @@ typedef struct {
     apr_size_t name_len;
     etv_hash128_t hash;         /**< in: of the name (core/hash.h) */
     unsigned char may_create;   /**< in: an absent version shall be created atomically */
+    unsigned char learned;      /**< in: the name comes from a request or a customer */
     etv_model_state_e state;    /**< out */
-    const unsigned char *token; /**< out on FOUND; lives in the lookup's pool, or is `number` */
+    const unsigned char *token; /**< out on FOUND: the short form of it (core/token.h), in `kept` */
     apr_size_t token_len;
-    apr_uint64_t number; /**< for stores whose tokens are numbers */
+    etv_mirror_value_t kept;
 } etv_model_t;
 
 typedef enum {
-    ETV_LOOKUP_OK,         /**< every model has a state, and the snapshot is filled in */
-    ETV_LOOKUP_UNAVAILABLE /**< nothing is known; the store has logged why */
+    ETV_LOOKUP_OK,          /**< every model has a state, and the snapshot is filled in */
+    ETV_LOOKUP_UNAVAILABLE, /**< nothing is known; the store has logged why */
+    ETV_LOOKUP_BUSY         /**< nothing is known: too many learned names are being asked for */
 } etv_lookup_e;
 
 /** What holds for all models of one lookup. */
 typedef struct {
     /** In: about now, wall clock, microseconds; what is looked up counts as used then. */
     apr_time_t now_us;
-    /** What makes a lost write visible: changes with every flush, restart and promotion. Bytes in
-     *  the lookup's pool or in the store; folded into every tag. */
+    /** What makes a lost write visible: changes with every flush, restart and promotion; folded
+     *  into every tag. ETV_INSTANCE_BYTES, of the store or `kept_instance`. */
     const unsigned char *instance;
-    apr_size_t instance_len;
     /** The secret kept in the store, ETV_SECRET_BYTES; NULL when this store keeps none. */
     const unsigned char *secret;
+    unsigned char kept_instance[ETV_INSTANCE_BYTES];
+    unsigned char kept_secret[ETV_SECRET_BYTES];
 } etv_snapshot_t;
 
 typedef struct etv_store_t etv_store_t;
 
 typedef struct {
     const char *kind; /**< "local", "redis" */
-    /** Read all models; what was acknowledged before the call is seen. Thread-safe. Results in `p`.
-     * Bounded by the deadlines. */
+    /** Read all models; what was acknowledged before the call is seen, or, under a lease, what was
+     *  acknowledged longer ago than that. Thread-safe. Bounded by the deadlines. */
     etv_lookup_e (*lookup)(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n,
                            etv_snapshot_t *snapshot);
     /** Give every model a token that it never had. Returns APR_SUCCESS only when the store has
      *  acknowledged all of them. On success each model's token is set to the new one. */
     apr_status_t (*bump)(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n);
+    /** This process ends as soon as its requests are served: what it does for other processes is
+     *  theirs from now on. Never waits; safe in signal handlers. NULL where there is nothing. */
+    void (*retire)(etv_store_t *store);
 } etv_store_ops_t;
 
 /** Stores embed this as their first member. */
