@@ -25,6 +25,8 @@ import rig
 FEW, MANY = 200, 2000
 # What the early 304 may cost more than the constant one.
 LIMITS = {"local": 2500, "redis": 14000}
+# What it may cost more under a lease than with the local store.
+LEASE_MORE = 300
 
 # The proxied cases: what, size, directives, conditional.
 PROXIED = {
@@ -70,15 +72,16 @@ class Server:
         return int(totals[-1])
 
 
-def early(case, mpm, n, keep):
+def early(case, mpm, n, keep, versioned=rig.VERSIONED):
     """Instructions of a run with n early 304."""
     with rig.Folder() as folder:
         redis, store = None, ""
-        if case == "redis":
+        if case in ("redis", "lease"):
             redis, path = rig.start_redis(folder)
             store = f"ETagVersionStore redis+unix://{path}\nETagVersionStoreTimeout connect=20s command=20s\n"
+            store += f"ETagVersionFreshness {'strict' if case == 'redis' else 'lease 60s'}\n"
         try:
-            body = rig.load_line(folder, case) + store + (rig.VERSIONED if case in LIMITS else "")
+            body = rig.load_line(folder, case) + store + (versioned if case not in ("static", "const") else "")
             server = Server(folder, mpm, body, keep)
             try:
                 tag = rig.tag_of(server.port, case)
@@ -127,6 +130,11 @@ def cost(case, options):
     return (run(case, options.mpm, many, keep) - run(case, options.mpm, few, None)) / (many - few)
 
 
+def cost_of_early(case, mpm, versioned):
+    """Of an early 304 under other directives than usual."""
+    return (early(case, mpm, MANY, None, versioned) - early(case, mpm, FEW, None, versioned)) / (MANY - FEW)
+
+
 def has_avx2():
     info = Path("/proc/cpuinfo")
     return info.exists() and " avx2" in info.read_text()
@@ -139,11 +147,15 @@ def verdict(case, costs):
         more = costs[case] - costs["const"]
         bad = more > LIMITS[case]
         text = f"   {more:+,.0f} to the constant 304, limit {LIMITS[case]:,}"
+    elif case == "lease" and "local" in costs:
+        more = costs[case] - costs["local"]
+        bad = more > LEASE_MORE
+        text = f"   {more:+,.0f} to the local store, limit {LEASE_MORE}"
     elif case in PROXIED and not case.startswith("off") and (base := "off-" + case.split("-")[1]) in costs:
         ratio = costs[case] / costs[base]
         text = f"   {ratio:.3f} x Off"
         if case in RATIOS:
-            bad = round(ratio, 2) > RATIOS[case][1]  # the limits have two digits
+            bad = ratio > RATIOS[case][1]
             text += f", limit {RATIOS[case][1]}"
     if bad:
         text += "   TOO MUCH"

@@ -23,7 +23,8 @@ CASES = {
     "static": "304 of a static file",
     "const": "constant 304 from a fixups hook",
     "local": "early 304, local store, two models",
-    "redis": "early 304, Redis over a unix socket, two models",
+    "lease": "early 304, Redis under a lease, two models",
+    "redis": "early 304, Redis asked over a unix socket, two models",
 }
 VERSIONED = """
 ETagVersion Version
@@ -160,7 +161,7 @@ def start_origin(folder):
 
 def load_line(folder, case):
     """The modules that a case needs, and no other."""
-    name = {"const": "const304", "local": "etag_version", "redis": "etag_version"}.get(case)
+    name = {"static": None, "const": "const304"}.get(case, "etag_version")
     return f'LoadModule {name}_module "{folder}/mod_{name}.so"\n' if name else ""
 
 

@@ -23,9 +23,10 @@ def configuration(folder, ports, socket_path):
     body += "StartServers 2\nServerLimit 4\nThreadsPerChild 25\nMaxRequestWorkers 100\n"
     for case, port in ports.items():
         inner = ""
-        if case == "redis":
+        if case in ("redis", "lease"):
             inner += f"ETagVersionStore redis+unix://{socket_path}\n"
-        if case in ("local", "redis"):
+            inner += f"ETagVersionFreshness {'strict' if case == 'redis' else 'lease'}\n"
+        if case in ("local", "redis", "lease"):
             inner += rig.VERSIONED
         body += f'Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\nDocumentRoot "{folder}/htdocs"\n' \
                 f"{inner}</VirtualHost>\n"

@@ -11,6 +11,7 @@ from harness import fastcgi, httpd as httpd_module, redis as redis_module  # noq
 from harness.backend import HttpBackend  # noqa: E402
 from harness.drip import DripProxy  # noqa: E402
 from harness.origin import Origin  # noqa: E402
+from harness.sentinel import SentinelGroup  # noqa: E402
 
 
 def _servers():
@@ -43,9 +44,18 @@ def _fixture(name, function, scope, *args):
     return pytest.fixture(scope=scope, name=name)(wrapper)
 
 
+# httpd ends before the stores that it listens to: it would complain about their end.
+@pytest.fixture
+def new_httpd(new_redis):  # pylint: disable=unused-argument
+    yield from _servers()
+
+
+@pytest.fixture(scope="module")
+def shared_httpd(shared_redis):  # pylint: disable=unused-argument
+    yield from _servers()
+
+
 # new_*: per test; shared_*: for servers that the tests of a file use together.
-new_httpd = _fixture("new_httpd", _servers, "function")
-shared_httpd = _fixture("shared_httpd", _servers, "module")
 new_backend = _fixture("new_backend", _closing, "function", HttpBackend)
 shared_backend = _fixture("shared_backend", _closing, "module", HttpBackend)
 new_origin = _fixture("new_origin", _closing, "function", Origin)
@@ -54,6 +64,7 @@ new_fastcgi = _fixture("new_fastcgi", _closing, "function", fastcgi.FastCgi)
 new_php = _fixture("new_php", _closing, "function", fastcgi.PhpFpm)
 new_redis = _fixture("new_redis", _closing, "function", redis_module.RedisServer)
 shared_redis = _fixture("shared_redis", _closing, "module", redis_module.RedisServer)
+new_sentinels = _fixture("new_sentinels", _closing, "function", SentinelGroup)
 new_drip = _fixture("new_drip", _closing, "function", DripProxy)
 
 

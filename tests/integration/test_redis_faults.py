@@ -343,8 +343,8 @@ def test_read_only(site, new_redis):
 
 
 def test_cluster_says_no(site, new_redis):
-    redis = new_redis("--cluster-enabled", "yes")
-    server = site(redis.url)
+    redis = new_redis(cluster=True)
+    server = site(redis.url, TIMEOUTS + '\nETagVersionKeyPrefix "{etag}:"')
     expect_untagged(server, 'W/"v0123456789012345678901"')
     assert server.request("POST", "/bump?model=m.a", body=b"").status == 503
 

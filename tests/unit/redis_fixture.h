@@ -120,10 +120,18 @@ static UNUSED int free_port(void)
     return ntohs(a.sin_port);
 }
 
+/** The program: ETV_REDIS_SERVER names another one with the same options, as valkey-server has. */
+static UNUSED const char *server_program(void)
+{
+    const char *name = getenv("ETV_REDIS_SERVER");
+
+    return name && *name ? name : "redis-server";
+}
+
 static void exec_server(const server_t *s)
 {
-    const char *argv[40] = {"redis-server", "--daemonize", "no", "--save", "",
-                            "--appendonly", "no"};
+    const char *argv[40] = {server_program(), "--daemonize", "no", "--save", "",
+                            "--appendonly",   "no"};
     char port[16];
     int n = 7;
 
@@ -145,7 +153,7 @@ static void exec_server(const server_t *s)
     argv[n] = NULL;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* hiredis and APR open nothing here; what libcheck opened is harmless */
-    execvp("redis-server", (char *const *)(apr_uintptr_t)argv);
+    execvp(argv[0], (char *const *)(apr_uintptr_t)argv);
     _exit(127);
 }
 
@@ -190,7 +198,7 @@ static UNUSED void server_start(server_t *s, const char *name, int tcp, const ch
             return;
         }
     }
-    ck_abort_msg("redis-server does not start");
+    ck_abort_msg("%s does not start", server_program());
 }
 
 static UNUSED void server_kill(server_t *s)
@@ -295,6 +303,7 @@ static UNUSED etv_model_t model(const char *name, int may_create)
     memset(&m, 0, sizeof(m));
     m.name = name;
     m.name_len = strlen(name);
+    m.hash = etv_hash_name(name, m.name_len);
     m.may_create = may_create ? 1 : 0;
     m.state = (etv_model_state_e)99;
     return m;
@@ -319,8 +328,7 @@ static UNUSED etv_lookup_e look(etv_store_t *store, const char *name, int may_cr
 
 static UNUSED int same_instance(const etv_snapshot_t *a, const etv_snapshot_t *b)
 {
-    return a->instance_len == b->instance_len &&
-           memcmp(a->instance, b->instance, a->instance_len) == 0;
+    return memcmp(a->instance, b->instance, ETV_INSTANCE_BYTES) == 0;
 }
 
 /* --- peers that misbehave --- */

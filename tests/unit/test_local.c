@@ -54,7 +54,7 @@ static apr_uint64_t bump(etv_store_t *store, const char *name)
 
     ck_assert_int_eq(store->ops->bump(store, pool, &model, 1), APR_SUCCESS);
     ck_assert_int_eq(model.state, ETV_MODEL_FOUND);
-    return model.number;
+    return model.kept.words[0];
 }
 
 START_TEST(absent_until_created)
@@ -65,10 +65,10 @@ START_TEST(absent_until_created)
     ck_assert_int_eq(look(store, "m", 0).state, ETV_MODEL_ABSENT);
     first = look(store, "m", 1);
     ck_assert_int_eq(first.state, ETV_MODEL_FOUND);
-    ck_assert_uint_eq(first.token_len, sizeof(first.number));
+    ck_assert_uint_eq(first.token_len, sizeof(first.kept.words[0]));
     again = look(store, "m", 0);
     ck_assert_int_eq(again.state, ETV_MODEL_FOUND);
-    ck_assert_uint_eq(again.number, first.number);
+    ck_assert_uint_eq(again.kept.words[0], first.kept.words[0]);
     ck_assert_int_eq(look(store, "other", 0).state, ETV_MODEL_ABSENT);
 }
 END_TEST
@@ -84,7 +84,7 @@ START_TEST(bumps_never_repeat)
         ck_assert_uint_gt(token, last);
         last = token;
     }
-    ck_assert_uint_eq(look(store, "m", 0).number, last);
+    ck_assert_uint_eq(look(store, "m", 0).kept.words[0], last);
 }
 END_TEST
 
@@ -110,7 +110,7 @@ START_TEST(a_lost_entry_means_a_new_token)
     again = look(store, "m", 0);
     ck_assert_int_eq(again.state, ETV_MODEL_ABSENT);
     again = look(store, "m", 1);
-    ck_assert_uint_gt(again.number, first);
+    ck_assert_uint_gt(again.kept.words[0], first);
 }
 END_TEST
 
@@ -126,7 +126,7 @@ static void *race(void *baton)
     etv_snapshot_t snapshot = {.now_us = apr_time_now()};
 
     if (racer->store->ops->lookup(racer->store, NULL, &model, 1, &snapshot) == ETV_LOOKUP_OK)
-        racer->token = model.number;
+        racer->token = model.kept.words[0];
     return NULL;
 }
 

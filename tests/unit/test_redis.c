@@ -26,7 +26,7 @@ START_TEST(found_and_absent)
     ck_assert_int_eq(m[1].state, ETV_MODEL_ABSENT);
     ASSERT_TOKEN(m[2], "x");
     ck_assert_ptr_null(snapshot.secret);
-    ck_assert_uint_gt(snapshot.instance_len, 80);
+    ck_assert_ptr_eq(snapshot.instance, snapshot.kept_instance);
     reply = ask(&server, "EXISTS v:b");
     ck_assert_int_eq(reply->integer, 0);
     freeReplyObject(reply);
@@ -80,7 +80,8 @@ START_TEST(lengths_of_values)
         ck_assert_int_eq(look(store, "m", 1, &m, NULL), ETV_LOOKUP_OK);
         ck_assert_int_eq(m.state, row[i].state);
         if (m.state == ETV_MODEL_FOUND) {
-            ck_assert_uint_eq(m.token_len, row[i].len);
+            ck_assert_uint_eq(
+                m.token_len, row[i].len < ETV_TOKEN_SHORT_MOST ? row[i].len : ETV_TOKEN_SHORT_MOST);
         }
     }
     ck_assert_int_eq(seen.n, 0);

@@ -21,7 +21,7 @@ basicConstraints = CA:FALSE
 keyUsage = critical, digitalSignature
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
-subjectAltName = DNS:localhost
+subjectAltName = @NAMES@
 """
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
@@ -32,7 +32,6 @@ class Authority:
     def __init__(self):
         self.root = places.new_folder("etv-c-")
         (self.root / "ca.cnf").write_text(_CA)
-        (self.root / "leaf.cnf").write_text(_LEAF)
         self._run("req", "-x509", "-config", "ca.cnf", *_KEY, "-keyout", "ca.key",
                   "-out", "ca.crt", "-subj", "/CN=Test CA", "-days", "2")
         self.make("localhost")
@@ -42,10 +41,17 @@ class Authority:
                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
 
-    def make(self, name):
+    def make(self, name, names="DNS:localhost", days=2):
+        """A certificate and its key; with `days` of 0 it has expired at once."""
+        (self.root / "leaf.cnf").write_text(_LEAF.replace("@NAMES@", names))
         self._run("req", *_KEY, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
         self._run("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
-                  "-CAcreateserial", "-extfile", "leaf.cnf", "-out", f"{name}.crt", "-days", "2")
+                  "-CAcreateserial", "-extfile", "leaf.cnf", "-out", f"{name}.crt", "-days", str(days))
+
+    def redis(self, name="localhost", clients="no"):
+        """redis-server's options for TLS with the named certificate; `clients`: yes, no, optional."""
+        return ["--tls-cert-file", f"{self.root}/{name}.crt", "--tls-key-file", f"{self.root}/{name}.key",
+                "--tls-ca-cert-file", f"{self.root}/ca.crt", "--tls-auth-clients", clients]
 
     def conf(self):
         """mod_ssl's lines for a server that asks for a client certificate but does not insist."""

@@ -45,6 +45,11 @@ def httpd_program():
     return os.environ.get("ETV_HTTPD") or program("apache2", "httpd")
 
 
+def redis_program():
+    """redis-server, or what takes its place: valkey-server has the same options and commands."""
+    return program(os.environ.get("ETV_REDIS_SERVER") or "redis-server")
+
+
 def modules_dir():
     for folder in (os.environ.get("ETV_HTTPD_MODULES"), "/usr/lib/apache2/modules",
                    "/usr/lib64/httpd/modules"):

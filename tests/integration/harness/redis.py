@@ -61,14 +61,19 @@ class RedisClient:
 
 
 class RedisServer:
-    """redis-server on 127.0.0.1 and a unix socket; keeps nothing on disk unless asked."""
+    """redis-server on 127.0.0.1 and a unix socket; keeps nothing on disk unless asked.
 
-    def __init__(self, *options, start=True, user=None, password=None):
+    `tls`: options of redis-server (harness/certs.py) that make it listen with TLS on `tls_port` too.
+    `cluster`: a node of a Redis Cluster (harness/cluster.py), without slots.
+    """
+
+    def __init__(self, *options, start=True, user=None, password=None, tls=(), cluster=False):
         self.root = places.new_folder("etv-r-")
         self.socket = self.root / "redis.sock"
         self.options = list(options)
         self.user, self.password = user, password
-        self.port = None
+        self.tls, self.cluster = list(tls), cluster
+        self.port = self.tls_port = self.bus_port = None
         self.process = None
         self._client = None
         if start:
@@ -78,6 +83,10 @@ class RedisServer:
     def url(self):
         return f"redis://127.0.0.1:{self.port}"
 
+    def tls_url(self, authority, host="localhost", more=""):
+        """The address with TLS; `authority` is trusted."""
+        return f"rediss://{host}:{self.tls_port}?ca={authority.root}/ca.crt{more}"
+
     @property
     def unix_url(self):
         return f"redis+unix://{self.socket}"
@@ -86,6 +95,8 @@ class RedisServer:
         """Start (again, on the same port) and wait for an answer."""
         for _ in range(20):
             self.port = self.port or free_port()
+            self.tls_port = self.tls_port or (free_port() if self.tls else None)
+            self.bus_port = self.bus_port or (free_port() if self.cluster else None)
             self.process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             if until(lambda: self.process.poll() is not None or self._listens(), "redis-server"):
@@ -93,17 +104,21 @@ class RedisServer:
                     return self
             output = self.process.stdout.read().decode(errors="replace")
             assert "in use" in output, f"redis-server did not start:\n{output}"
-            self.port = None
+            self.port = self.tls_port = self.bus_port = None
         raise AssertionError("redis-server found no free port")
 
     def _command(self):
-        command = [places.program("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1",
+        command = [places.redis_program(), "--port", str(self.port), "--bind", "127.0.0.1",
                    "--unixsocket", str(self.socket), "--unixsocketperm", "777",
                    "--dir", str(self.root), "--loglevel", "warning", "--repl-diskless-sync-delay", "0"]
         if "--save" not in self.options:
             command += ["--save", ""]
         if "--maxmemory-policy" not in self.options:
             command += ["--maxmemory-policy", "noeviction"]
+        if self.tls:
+            command += ["--tls-port", str(self.tls_port), *self.tls]
+        if self.cluster:
+            command += ["--cluster-enabled", "yes", "--cluster-port", str(self.bus_port)]
         return command + self.options
 
     def _listens(self):
