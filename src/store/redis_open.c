@@ -166,7 +166,7 @@ static apr_status_t open_one(const way_t *way, const etv_redis_addr_t *addr, apr
     return status ? status : APR_EGENERAL;
 }
 
-/** Try all addresses that a resolver knows. */
+/** Try all addresses that a resolver knows. @return APR_EAGAIN when it does not know yet */
 static apr_status_t open_any(const way_t *way, etv_resolver_t *resolver, apr_time_t deadline_us,
                              etv_redis_conn_t **conn)
 {
@@ -189,7 +189,7 @@ static apr_status_t open_any(const way_t *way, etv_resolver_t *resolver, apr_tim
         etv_redis_say(&way->r->log, ETV_REDIS_SAYS_RESOLVE, ETV_LOG_WARNING, APR_EGENERAL,
                       "%s: no address yet: %s", way->r->shown,
                       error ? gai_strerror(error) : "the name is still being resolved");
-        return APR_EGENERAL;
+        return error ? APR_EGENERAL : APR_EAGAIN;
     }
     for (int i = 0; i < n && !final; i++) {
         apr_time_t now = etv_boottime_us();
@@ -225,7 +225,7 @@ apr_status_t etv_redis_open_watched(etv_redis_t *r, const etv_redis_addr_t *at,
         apr_time_t now = etv_boottime_us();
 
         status = open_any(&way, node->resolver, now + (deadline_us - now) / 2, conn);
-        if (status != APR_SUCCESS) {
+        if (status != APR_SUCCESS && status != APR_EAGAIN) { /* whose name may be known soon */
             etv_redis_cluster_unreachable(&r->cluster, node);
         }
         etv_redis_cluster_release(node);

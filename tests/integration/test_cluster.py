@@ -98,6 +98,29 @@ def test_any_node(site, cluster, node, mpm, freshness):
     assert is_version(server.get("/many/x").etag)
 
 
+@pytest.mark.parametrize("freshness", FRESHNESS)
+def test_nodes_with_names(site, new_cluster, freshness):
+    """Nodes that name each other by host names, which are resolved in the background."""
+    cluster = new_cluster(options=("--cluster-announce-hostname", "localhost",
+                                   "--cluster-preferred-endpoint-type", "hostname"))
+    server = site(cluster.others(KEY)[0].url, freshness=freshness)
+    server.log.expect("ETV01(28|29|31)", optional=True)
+    if freshness == "lease":
+        until(lambda: server.log.lines("ETV0130"), "the table of versions in use")
+    for _ in range(2):
+        tag = until(lambda: tag_of(server), "a tag")
+        server.bump("m")
+        assert server.get("/x.txt", tag=tag).status == 200
+        cluster.move(KEY, cluster.others(KEY)[0])
+
+
+def test_nodes_without_addresses(site, new_cluster):
+    """An endpoint that is unknown is where the connection leads to, with another port."""
+    cluster = new_cluster(options=("--cluster-preferred-endpoint-type", "unknown-endpoint"))
+    for node in cluster.nodes:
+        assert tag_of(site(node.url))
+
+
 def test_nothing_is_left_on_other_nodes(site, cluster):
     for node in cluster.nodes:
         server = site(node.url)

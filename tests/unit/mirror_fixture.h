@@ -13,6 +13,7 @@
 #else
 #define RUNNING_ON_VALGRIND 0
 #define VALGRIND_DISABLE_ERROR_REPORTING
+#define VALGRIND_ENABLE_ERROR_REPORTING
 #endif
 
 #include "store/boottime.h"

@@ -366,6 +366,7 @@ static void sleep_for_ever(int signal_number)
 static void die(int signal_number)
 {
     (void)signal_number;
+    VALGRIND_ENABLE_ERROR_REPORTING;
     raise(SIGKILL);
 }
 
