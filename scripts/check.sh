@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Runs the project's checks, each with a line that says what is run, and counts.
-#   scripts/check.sh short|long [step ...]
-# Results are kept in build/check/results: one line per step, "step passed failed seconds".
+#   scripts/check.sh short|long|newer [step ...]
+# Results are kept in build/check/results.PLAN: one line per step, "step passed failed seconds".
 # A test that is skipped counts as failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
-plan=${1:?usage: $0 short|long [step ...]}
+plan=${1:?usage: $0 short|long|newer [step ...]}
 shift
 build=${BUILD:-build}
 PYTHON=${PYTHON:-/usr/bin/python3}
@@ -46,7 +46,7 @@ run()
     fi
 }
 
-# What a step's output says: "passed failed". Understands libcheck, replayed inputs and pytest; any other
+# What a step's output says: "passed failed". Understands libcheck, replayed inputs, models and pytest; any other
 # step is one check. A status other than 0 is at least one failure.
 count()
 {
@@ -55,7 +55,7 @@ count()
             gsub(/[,:]/, ""); seen = 1; bad += $5 + $7; good += $3 - $5 - $7
         }
         /: [0-9]+ inputs$/ { seen = 1; good += $(NF - 1) }
-        /^pytest: [0-9]+ passed, [0-9]+ failed$/ { seen = 1; good += $2; bad += $4 }
+        /^(pytest|model): [0-9]+ passed, [0-9]+ failed$/ { seen = 1; good += $2; bad += $4 }
         END {
             if (status == 0 && !seen) good = 1
             if (status != 0 && !bad) bad = 1
@@ -80,10 +80,11 @@ ASAN=(OPT="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-sanitize=object-s
 # It does not understand fences, and gcc says so.
 TSAN=(OPT="-O1 -g" SANITIZE="-fsanitize=thread" CFLAGS="-Wno-tsan")
 
+# All, or those that `only` names.
 unit_programs()
 {
     local source program status=0
-    for source in tests/unit/test_*.c; do
+    for source in ${only:-tests/unit/test_*.c}; do
         program=$here/$1/unit/$(basename "$source" .c)
         say "${@:2}" "$program" || { echo "unit: $program: exit status $?"; status=1; }
     done
@@ -101,14 +102,17 @@ replay_programs()
 }
 
 # pytest on a variant's module; the count comes from its report, a skip is a failure.
+# After the marks: the files, if not all.
 integration()
 {
     local name=$1 marks=$2 status
+    shift 2
+    [ $# -gt 0 ] || set -- tests/integration
     local report=$PWD/$here/logs/$step.xml
     rm -f "$report"
     ETV_MODULE=$PWD/$here/$name/mod_etag_version.so \
     ETV_DEMO_MODULE=$PWD/$here/$name/mod_etag_version_demo.so \
-        say "$PYTHON" -m pytest tests/integration -q -n 3 -m "$marks" --junitxml="$report"
+        say "$PYTHON" -m pytest "$@" -q -n "${workers:-3}" -m "$marks" --junitxml="$report"
     status=$?
     "$PYTHON" scripts/count-pytest.py "$report" || status=1
     return $status
@@ -124,6 +128,7 @@ step_registered() { say scripts/check-registered.sh; }
 step_docs()       { say "$PYTHON" scripts/check-docs.py "$here/gcc/mod_etag_version.so"; }
 step_unit()       { unit_programs gcc; }
 step_replay()     { replay_programs gcc; }
+step_model()      { BUILD=$here say scripts/model.sh short; }
 step_demo()       { BUILD=$here/gcc ONCE=1 say "$PYTHON" scripts/demo.py; }
 step_integration() { integration gcc "not long"; }
 
@@ -168,10 +173,30 @@ step_integration_long()
     variant gcc WERROR=1 || return
     integration gcc long
 }
+step_model_long() { BUILD=$here say scripts/model.sh long; }
 step_cost()
 {
     variant gcc WERROR=1 || return
     BUILD=$here/gcc say "$PYTHON" tests/bench/cost.py --check
+}
+step_debian13() { say scripts/debian13.sh; }
+
+# --- with other libraries and servers: scripts/debian13.sh ----------------------------------------
+
+# What is there to test the Redis store; these tests wait more than they compute.
+store_tests()
+{
+    workers=5 integration gcc "not long" \
+        tests/integration/test_{redis,lease,sentinel,cluster,tls,content_fallback}*.py
+}
+step_redis() { store_tests; }
+step_valkey()
+{
+    local status=0
+    export ETV_REDIS_SERVER=valkey-server
+    only=$(grep -l '"redis_fixture.h"' tests/unit/test_*.c) unit_programs gcc || status=1
+    store_tests || status=1
+    return $status
 }
 
 # --- the plans ------------------------------------------------------------------------------------
@@ -187,6 +212,7 @@ registered every test is run, every file says its licence
 docs every directive is documented, every example loads
 unit the unit tests
 replay the fuzz targets on their corpora
+model the models of the shared table: what holds, and what is broken on purpose
 demo the demo's story
 integration a running httpd, all but the long tests
 END
@@ -204,13 +230,26 @@ tsan-build a build with the thread sanitizer
 tsan-unit the unit tests with the thread sanitizer
 valgrind-unit the unit tests under valgrind
 integration-long the long tests against a running httpd
+model-long the same models, larger
 cost instructions per request stay within their limits
+debian13 the same with hiredis 1, newer compilers and servers, and Valkey
+END
+}
+
+newer_plan()
+{
+    cat <<'END'
+build gcc, warnings are errors
+unit the unit tests
+replay the fuzz targets on their corpora
+redis a running httpd with redis-server
+valkey the store's tests with valkey-server
 END
 }
 
 case $plan in
-    short | long) ;;
-    *) echo "usage: $0 short|long [step ...]" >&2; exit 2 ;;
+    short | long | newer) ;;
+    *) echo "usage: $0 short|long|newer [step ...]" >&2; exit 2 ;;
 esac
 chosen=" $* "
 while read -r name what; do
@@ -224,9 +263,14 @@ while read -r name what; do
 done < <("${plan}_plan")
 
 echo
-awk -v plan="$plan" '
+case $plan in
+    short) name=check ;;
+    long) name=check-long ;;
+    newer) name="check with newer libraries" ;;
+esac
+awk -v name="$name" '
     { printf "%-18s %6d passed %4d failed %6d s\n", $1, $2, $3, $4; good += $2; bad += $3; all += $4 }
     END {
-        printf "%s: %d passed, %d failed in %d s\n", plan == "short" ? "check" : "check-long", good, bad, all
+        printf "%s: %d passed, %d failed in %d s\n", name, good, bad, all
         exit bad > 0 || good == 0
     }' "$results"

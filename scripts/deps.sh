@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs the packages that the given sets need and that are missing; says so before it does.
-#   scripts/deps.sh build|demo|check|long|bench|fuzz|format ...
+#   scripts/deps.sh build|demo|check|long|valkey|debian13|bench|fuzz|format ...
 # DEPS=skip: do nothing. Debian and Ubuntu through apt-get, Fedora through dnf.
 set -euo pipefail
 
 [ "${DEPS:-}" = skip ] && exit 0
-[ $# -gt 0 ] || { echo "usage: $0 build|demo|check|long|bench|fuzz|format ..." >&2; exit 2; }
+[ $# -gt 0 ] || { echo "usage: $0 build|demo|check|long|valkey|debian13|bench|fuzz|format ..." >&2; exit 2; }
 
 family()
 {
@@ -27,6 +27,8 @@ why()
         demo)   echo "run httpd and the demo's backend" ;;
         check)  echo "run the tests against httpd, Redis, php-fpm and mod_wsgi" ;;
         long)   echo "run the tests under sanitizers and valgrind" ;;
+        valkey) echo "run the tests of the Redis store with Valkey, too" ;;
+        debian13) echo "make a Debian 13 in a folder, to test with its libraries" ;;
         bench)  echo "count instructions and measure requests per second" ;;
         fuzz)   echo "run the fuzz targets" ;;
         format) echo "format the C code (one version, so that all machines agree)" ;;
@@ -40,8 +42,10 @@ packages_debian()
         build)  echo gcc libc6-dev make pkg-config apache2-dev libhiredis-dev libsodium-dev libxxhash-dev libssl-dev ;;
         demo)   echo apache2-bin python3 ;;
         check)  echo apache2-bin check clang-format-19 curl libapache2-mod-wsgi-py3 nghttp2-client openssl \
-                     php-fpm python3 python3-pytest python3-pytest-xdist redis-server ;;
-        long)   echo clang libclang-rt-dev util-linux valgrind ;;
+                     php-fpm python3 python3-pytest python3-pytest-xdist redis-server spin ;;
+        long)   echo clang iproute2 libclang-rt-dev spin util-linux valgrind ;;
+        valkey) echo valkey-server ;;
+        debian13) echo debootstrap util-linux ;;
         bench)  echo apache2-bin python3 redis-server valgrind wrk ;;
         fuzz)   echo clang libclang-rt-dev ;;
         format) echo clang-format-19 ;;
@@ -56,7 +60,8 @@ packages_fedora()
         demo)   echo httpd-core python3 ;;
         check)  echo httpd check-devel clang-tools-extra curl python3-mod_wsgi nghttp2 openssl php-fpm \
                      python3-pytest python3-pytest-xdist /usr/bin/redis-server ;;
-        long)   echo clang compiler-rt libasan libubsan libtsan util-linux valgrind ;;
+        long)   echo clang compiler-rt iproute libasan libubsan libtsan util-linux valgrind ;;
+        valkey) echo valkey ;;
         bench)  echo httpd-core python3 /usr/bin/redis-server valgrind httpd-tools ;;
         fuzz)   echo clang compiler-rt ;;
         format) echo clang-tools-extra ;;
@@ -161,7 +166,7 @@ disable_services()
     for unit in $(dpkg-query -L "$@" 2>/dev/null |
                       sed -n 's,^\(/usr\)\?/lib/systemd/system/\([a-z][^@]*\.service\)$,\2,p' | sort -u); do
         case $unit in
-            redis-server.service | php*-fpm.service)
+            redis-server.service | valkey-server.service | php*-fpm.service)
                 echo "deps: systemctl disable $unit, because only the tests need it"
                 as_root systemctl --quiet disable "$unit" || true ;;
         esac

@@ -106,7 +106,7 @@ void etv_tag_base64url(char out[ETV_ENTITY_TAG_DIGEST_CHARS], const unsigned cha
 void etv_tag_make(etv_tag_t *tag, const etv_tag_fields_t *fields, const unsigned char *key)
 {
     etv_hash_prf(tag->v, fields->data, fields->len, key);
-    tag->key = key;
+    memcpy(tag->key, key, sizeof(tag->key));
     tag->has_u = 0;
     memset(tag->v_text, 0, sizeof(tag->v_text));
     etv_tag_base64url(tag->v_text, tag->v);
@@ -122,7 +122,7 @@ void etv_tag_make_memo(etv_tag_t *tag, const etv_tag_fields_t *fields, const uns
         return;
     }
     at = etv_hash_index(fields->data, fields->len) % ETV_TAG_MEMO_ENTRIES;
-    tag->key = key;
+    memcpy(tag->key, key, sizeof(tag->key));
     tag->has_u = 0;
     if (memo->entries[at].len != fields->len ||
         memcmp(memo->entries[at].fields, fields->data, fields->len) != 0 ||

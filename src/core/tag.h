@@ -81,7 +81,7 @@ void etv_tag_fields_add_lower(etv_tag_fields_t *fields, const char *text);
 /** A tag before it becomes text: the two digests that differ by their letter. */
 typedef struct {
     unsigned char v[ETV_TAG_BYTES];
-    const unsigned char *key;                     /**< ETV_HASH_KEY_BYTES, lives as long as this */
+    unsigned char key[ETV_HASH_KEY_BYTES];
     char v_text[ETV_ENTITY_TAG_DIGEST_CHARS + 2]; /**< base64url, not terminated; 2 bytes slack */
     char u_text[ETV_ENTITY_TAG_DIGEST_CHARS + 2];
     int has_u; /**< u_text was computed */

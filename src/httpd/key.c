@@ -60,7 +60,7 @@ const unsigned char *etv_key_of(request_rec *r)
         !snapshot.secret)
         return known;
     remember(server, snapshot.secret);
-    return snapshot.secret;
+    return apr_pmemdup(r->pool, snapshot.secret, ETV_SECRET_BYTES);
 }
 
 void etv_key_prepare(apr_pool_t *p, etv_server_t *server)

@@ -6,7 +6,8 @@ import pytest
 
 from harness.hole import BOTH, DOWN, UP, Hole, is_other, is_push
 from harness.lease import (ALIASES, CHILDREN, KEY, PUSHED, SITE, UNPUSHED, acknowledged, await_change, await_hits,
-                           await_table, await_tag, await_use)
+                           await_table, await_tag, await_use, calls)
+from harness.load import Crowd
 from harness.tags import is_version
 from harness.wait import until
 
@@ -34,9 +35,9 @@ def new_hole():
 @pytest.fixture
 def site(new_httpd):
     """A server whose table is in use; what it says about a sick store is expected."""
-    def make(port, lease="lease 400ms", mpm="event", timeouts="connect=300ms command=300ms"):
+    def make(port, lease="lease 400ms", mpm="event", timeouts="connect=300ms command=300ms", children=None):
         server = new_httpd(f"ETagVersionStore redis://127.0.0.1:{port}\n{ALIASES}\nETagVersionFreshness {lease}\n"
-                           f"ETagVersionStoreTimeout {timeouts}\n{CHILDREN[mpm]}\n{SITE}", "alias", mpm=mpm,
+                           f"ETagVersionStoreTimeout {timeouts}\n{children or CHILDREN[mpm]}\n{SITE}", "alias", mpm=mpm,
                            start=False)
         server.write("htdocs/x.txt", "x\n")
         server.log.expect(TROUBLE, optional=True)
@@ -111,6 +112,47 @@ def test_connections_killed(site, redis, kind):
         redis("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
         # With the longest lease, a change that is not heard of would stay unnoticed.
         await_change(server, tag, acknowledged(redis, "SET", KEY, f"{i}"), 10)
+
+
+@pytest.mark.parametrize("lost", ["pushes", "answers"])
+def test_own_bump_needs_no_push(site, redis, new_hole, lost):
+    """What this host changes, it knows; also when it does not know whether it has."""
+    hole = new_hole(redis)
+    server = site(hole.port, "lease 60s")
+    for _ in range(2):
+        tag = await_hits(server, redis)
+        assert server.get("/x.txt", tag=tag).status == 304
+        hole.silence((DOWN,), is_push if lost == "pushes" else None)
+        answer = server.request("POST", "/bump?model=m", body=b"")
+        assert answer.status == (204 if lost == "pushes" else 503)
+        for _ in range(4):
+            assert server.get("/x.txt", tag=tag).status == 200
+        hole.sound()
+
+
+def test_late_answer_is_not_remembered(site, redis, new_hole):
+    """A version that was asked for before a change, and is heard of after it."""
+    hole = new_hole(redis)
+    # A single child, so that the request finds a connection that was made before the silence.
+    server = site(hole.port, "lease 60s", timeouts="connect=20s command=20s", children="StartServers 1")
+    for i in range(3):
+        old = await_hits(server, redis)
+        await_change(server, old, acknowledged(redis, "SET", KEY, f"{i} before"), 10)
+        old = await_hits(server, redis)
+        redis("SET", KEY, f"{i} between")
+        time.sleep(0.1)  # until it has been heard, which nothing shows
+        asked = calls(redis, "mget")
+        hole.silence((DOWN,), is_other)
+        answers = []
+        with Crowd(1, lambda _number, _running: answers.append(server.get("/x.txt", tag=old))) as crowd:
+            until(lambda: calls(redis, "mget") > asked, "the request to ask")
+            then = acknowledged(redis, "SET", KEY, f"{i} after")
+            time.sleep(0.2)  # as above
+            hole.sound()
+            crowd.join()
+        answer = answers[0]
+        assert answer.status == 200 and is_version(answer.etag) and answer.etag != old
+        await_change(server, answer.etag, then, 10)
 
 
 def test_paused(site, redis):

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from harness.backend import Reply
 from harness.redis import RedisError
 from harness.tags import is_version
 from harness.wait import until
@@ -356,3 +357,16 @@ def test_settle_counts_on_this_host(site, redis):
     redis("SET", KEY, "new")
     answer = server.get("/x.txt", tag=tag)
     assert answer.status == 200 and server.why(answer) == "settling"
+
+
+@pytest.mark.parametrize("freshness", ["strict", "lease"])
+def test_letters(new_httpd, new_backend, redis, freshness):
+    """The key that Redis keeps serves both letters, for as long as the request needs it."""
+    backend = new_backend()
+    backend.default = Reply(body=b"x", headers={"Cache-Control": "max-age=30"})
+    server = new_httpd(f"ETagVersionStore {redis.url}\nETagVersionFreshness {freshness}\nProxyPass /p/ {backend.url}/\n"
+                       "<Location /p/>\nETagVersion Version\nETagVersionModels m\n</Location>", "proxy")
+    tags = [server.get(f"/p/{n % 3}").etag for n in range(12)]
+    assert tags[:3] * 4 == tags and len(set(tags)) == 3 and all(tag.startswith('W/"u') for tag in tags)
+    calls = len(backend.calls)
+    assert all(server.get(f"/p/{n}", tag=tags[n]).status == 304 for n in range(3)) and len(backend.calls) == calls

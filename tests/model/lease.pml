@@ -53,6 +53,7 @@
 #ifndef KILLS /* of a leader, which is replaced by a new process */
 #define KILLS 0
 #endif
+/* ALONE: one leader, that nobody takes over from */
 #ifndef EPOCHS /* no run takes more */
 #define EPOCHS 4
 #endif
@@ -69,9 +70,8 @@
 c_decl {
     static const char *seen_names[] = {"hit", "hit in a later epoch", "hit of a changed token",
         "hit of an outdated token within the lease", "renewal", "renewal refused", "refill",
-        "refill of another server refused", "refill before the epoch counts refused",
-        "takeover of a living leader", "flush heard", "other facts noticed", "connection lost",
-        "demotion noticed", 0};
+        "refill of another server refused", "takeover of a living leader", "flush heard",
+        "other facts noticed", "connection lost", "demotion noticed", 0};
     \#include "seen.h"
 }
 #define SEEN(n) c_code { seen(n); }
@@ -163,7 +163,7 @@ proctype leader(byte me)
         d_step { /* lead(): has just taken the leader word */
             MAY_RAISE ->
             if
-            :: tracked[1 - me] -> SEEN(9)
+            :: tracked[1 - me] -> SEEN(8)
             :: else
             fi;
 #ifdef BROKEN_NO_EPOCH_ON_TAKEOVER
@@ -193,10 +193,13 @@ round: /* confirm() */
             fi
         };
 #endif
-        atomic {
+        atomic { /* asked_us; what counts is when the first question of a round was asked */
             since[me] = 0;
-            ping[me] = tracked[me];
             began = epoch
+#ifdef BROKEN_PING_BEFORE_CHECK
+            ;
+            ping[me] = tracked[me]
+#endif
         };
         atomic { /* what the server answers to the check transaction */
             if
@@ -206,12 +209,16 @@ round: /* confirm() */
 #else
             :: master[to[me]] -> found = facts[to[me]]
 #endif
-            :: MAY_RAISE && !master[to[me]] -> SEEN(13); goto give_up
+            :: MAY_RAISE && !master[to[me]] -> SEEN(12); goto give_up
             fi
         };
+#ifndef BROKEN_PING_BEFORE_CHECK
+        /* Only now: what is pushed behind the PONG must not be older than what the check found. */
+        ping[me] = tracked[me];
+#endif
         do /* await_pong() */
         :: d_step { HEARS_KEY -> pushed[me]?KEY; INVALIDATE }
-        :: d_step { HEARS_NIL -> pushed[me]?NIL; HEAR_FLUSH; SEEN(10) }
+        :: d_step { HEARS_NIL -> pushed[me]?NIL; HEAR_FLUSH; SEEN(9) }
         :: d_step {
             HEARS_PONG ->
             TAKE_PONG;
@@ -220,7 +227,7 @@ round: /* confirm() */
 #endif
            };
            break
-        :: atomic { !tracked[me] && MAY_RAISE -> SEEN(12); goto give_up }
+        :: atomic { !tracked[me] && MAY_RAISE -> SEEN(11); goto give_up }
         od;
         TOGETHER {
         if
@@ -228,7 +235,7 @@ round: /* confirm() */
         :: d_step {
             epoch == began && (!has_facts || found == known || MAY_RAISE) ->
             if
-            :: has_facts && found != known -> raise(); SEEN(11)
+            :: has_facts && found != known -> raise(); SEEN(10)
             :: else
             fi;
             known = found;
@@ -263,9 +270,9 @@ round: /* confirm() */
 idle:
         do /* listen_once() */
         :: d_step { HEARS_KEY -> pushed[me]?KEY; INVALIDATE }
-        :: d_step { HEARS_NIL -> pushed[me]?NIL; HEAR_FLUSH; SEEN(10) }
+        :: d_step { HEARS_NIL -> pushed[me]?NIL; HEAR_FLUSH; SEEN(9) }
         :: goto round
-        :: atomic { !tracked[me] && MAY_RAISE -> SEEN(12); goto give_up }
+        :: atomic { !tracked[me] && MAY_RAISE -> SEEN(11); goto give_up }
         od;
 give_up:
         atomic {
@@ -553,7 +560,9 @@ init
         confirmed[0] = LEASE;
         confirmed[1] = LEASE;
         run leader(0);
+#ifndef ALONE
         run leader(1);
+#endif
         run request();
         run lookup();
         run world()

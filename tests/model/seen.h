@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a search came across. A model that holds because nothing happens in it proves nothing, so each
- * names what must happen in some run of it; SEEN costs no state. Printed when the search ends, as
- * "seen: hit 12, takeover 3"; scripts/model.sh wants no 0 there where the model holds.
+ * What a search came across. A model that holds because nothing happens in it proves nothing, so
+ * each names what must happen in some run of it; SEEN costs no state. Printed when the search ends,
+ * as "seen: hit 12, takeover 3"; scripts/model.sh wants no 0 there where the model holds.
  * `seen_names`, which ends with 0, comes before this.
  */
 #ifndef ETV_MODEL_SEEN_H

@@ -87,6 +87,12 @@ chan push = [8] of { byte };
 #define DEAD(pid) killed[pid]
 #endif
 
+#ifdef BROKEN_CLAIM
+#define CLAIMS(i, s) (state[i] == s || s < 255)
+#else
+#define CLAIMS(i, s) (state[i] == s)
+#endif
+
 inline choose_key(k)
 {
     if
@@ -140,11 +146,7 @@ proctype request(byte me)
             }
             d_step { /* the compare-and-swap of claim() */
                 if
-                :: state[i] == s
-#ifdef BROKEN_CLAIM
-                   || true
-#endif
-                   ->
+                :: CLAIMS(i, s) ->
                     if
                     :: KIND(s) == BUSY -> SEEN(6)
                     :: else

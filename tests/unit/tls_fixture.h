@@ -89,7 +89,7 @@ static void tls_suite_setup(void)
     make_authority("other");
     make_certificate("ca", "good", "DNS:localhost,IP:127.0.0.1", 2);
     make_certificate("ca", "wrong", "DNS:elsewhere.example,DNS:*.redis.example,IP:127.0.0.2", 2);
-    make_certificate("ca", "expired", "DNS:localhost", -1);
+    make_certificate("ca", "expired", "DNS:localhost", 0);
     make_certificate("other", "foreign", "DNS:localhost", 2);
     make_certificate("ca", "client", "DNS:client", 2);
     tls_server_start(&good, "good", "no", "TLSv1.2 TLSv1.3");

@@ -3,14 +3,10 @@
 import re
 import time
 
-from .redis import RedisError
 from .tags import is_version
 from .wait import PATIENCE, until
 
 PUSHED, UNPUSHED, REFUSED, LEADS = "ETV0130", "ETV0131", "ETV0132", "ETV0133"
-
-# A connection that is lost, a server that does not answer, and what follows from that.
-TROUBLE = r"ETV01(01|05|06|07|08|11|12|13|17|20|31)"
 
 # Models of the pages /lit/NAME, named in the configuration; those of /by/NAME come from the request.
 LITERALS = ("l0", "l1", "l2", "l3")
@@ -130,11 +126,3 @@ def acknowledged(redis, *command):
     """Run a command; the moment when its answer was here."""
     redis(*command)
     return time.monotonic()
-
-
-def try_command(client, *command):
-    """The reply, or the error as an exception object."""
-    try:
-        return client(*command)
-    except RedisError as error:
-        return error
