@@ -267,8 +267,9 @@ static int await_pong(etv_listener_t *l, apr_time_t deadline_us)
 
 /**
  * When what this round found out was true: when it was asked. A primary that nobody but itself
- * takes for one may have been replaced, so where there are sentinels, one must agree.
- * @return 0 when nobody confirms the primary now, or they name another one
+ * takes for one may have been replaced, so where there are sentinels, one must agree; and a name
+ * may lead elsewhere by now.
+ * @return 0 when nobody confirms the primary now, or another one was named
  */
 static apr_time_t confirmed_since(etv_listener_t *l, apr_time_t asked_us, apr_time_t deadline_us)
 {
@@ -291,25 +292,6 @@ static apr_time_t confirmed_since(etv_listener_t *l, apr_time_t asked_us, apr_ti
         return 0;
     }
     return since < asked_us ? since : asked_us;
-}
-
-/** A name leads elsewhere now: what is connected is not what others connect to. */
-static int has_moved(etv_listener_t *l)
-{
-    etv_redis_addr_t addrs[ETV_RESOLVER_MOST];
-    int error;
-    int n = etv_resolver_addrs(l->r->resolver, 0, addrs, &error);
-
-    if (!n || n == ETV_RESOLVER_MOST || l->check->node) {
-        return 0;
-    }
-    for (int i = 0; i < n; i++) {
-        if (addrs[i].len == l->check->peer.len &&
-            memcmp(&addrs[i].addr, &l->check->peer.addr, addrs[i].len) == 0) {
-            return 0;
-        }
-    }
-    return 1;
 }
 
 static void publish(etv_listener_t *l, apr_time_t since_us)
@@ -352,8 +334,7 @@ static void confirm(etv_listener_t *l)
 
     l->asked_us = asked_us;
     l->round_us = asked_us + l->r->config.lease_us / ROUNDS_PER_LEASE;
-    if (has_moved(l) ||
-        etv_redis_read_facts(l->r, l->check, deadline_us, &facts) != ETV_GIVE_SOUND) {
+    if (etv_redis_read_facts(l->r, l->check, deadline_us, &facts) != ETV_GIVE_SOUND) {
         give_up(l, 0);
         return;
     }

@@ -71,6 +71,9 @@ void etv_redis_say_doubt(etv_redis_t *r)
     }
 }
 
+/** How long requests do without a confirmation once one could not be had. */
+#define UNCONFIRMED_US 2000000
+
 /**
  * A primary that was cut off does not know that another one took its place, and would go on
  * answering: it is believed no longer than a lease after a sentinel confirmed it.
@@ -78,18 +81,28 @@ void etv_redis_say_doubt(etv_redis_t *r)
 static int is_confirmed(etv_redis_t *r, apr_time_t now, apr_time_t hard_us)
 {
     apr_interval_time_t lease = r->config.lease_us > 0 ? r->config.lease_us : apr_time_from_sec(1);
+    apr_int64_t quiet = atomic_load(&r->unconfirmed_us);
     unsigned serial;
 
+    /* While nobody confirms, one request in a while waits for it, and the others do not. */
+    if (quiet && (now < quiet || !atomic_compare_exchange_strong(&r->unconfirmed_us, &quiet,
+                                                                 now + UNCONFIRMED_US))) {
+        hard_us = now;
+    }
     if (!etv_resolver_confirmed(r->resolver, now - lease, hard_us, &serial)) {
+        atomic_store(&r->unconfirmed_us, etv_boottime_us() + UNCONFIRMED_US);
         etv_redis_say_doubt(r);
         return 0;
+    }
+    if (quiet) {
+        atomic_store(&r->unconfirmed_us, 0);
     }
     if (serial != atomic_load(&r->serial)) {
         /* Before the number: who sees the new one must find no connection of before. */
         etv_redis_pool_renounce(r->pool);
         if (atomic_exchange(&r->serial, serial) != serial) {
             etv_redis_say(&r->log, ETV_REDIS_SAYS_NAMED, ETV_LOG_NOTICE, APR_SUCCESS,
-                          "%s: the sentinels have named another primary", r->shown);
+                          "%s: another primary has been named", r->shown);
         }
     }
     return 1;
@@ -100,10 +113,10 @@ apr_status_t etv_redis_take(etv_redis_t *r, int fresh, apr_time_t now, apr_time_
 {
     apr_status_t status;
 
-    if (r->config.url->kind == ETV_STORE_URL_REDIS_SENTINEL) {
-        if (!is_confirmed(r, now, hard_us)) {
-            return APR_TIMEUP;
-        }
+    if (!is_confirmed(r, now, hard_us)) {
+        return APR_TIMEUP;
+    }
+    if (r->config.url->kind == ETV_STORE_URL_REDIS_SENTINEL) { /* it may have taken a while */
         now = etv_boottime_us();
     }
     switch (etv_redis_pool_take(r->pool, fresh, now, hard_us, c, &status)) {

@@ -26,9 +26,10 @@ typedef struct {
     etv_resolver_t *resolver;
     etv_redis_cluster_t cluster; /* where to go instead of the resolver's addresses */
     etv_redis_pool_t *pool;
-    struct etv_listener_t *listener; /* NULL without a mirror */
-    atomic_int learned;              /* lookups that ask for learned names just now */
-    _Atomic apr_int64_t refute_us;   /* when the table may be contradicted again */
+    struct etv_listener_t *listener;    /* NULL without a mirror */
+    atomic_int learned;                 /* lookups that ask for learned names just now */
+    _Atomic apr_int64_t unconfirmed_us; /* until then no request waits for sentinels; 0: all do */
+    _Atomic apr_int64_t refute_us;      /* when the table may be contradicted again */
     atomic_int policy_warned;
     atomic_uint serial; /* of the primary that connections of the pool lead to (resolver.h) */
 } etv_redis_t;

@@ -252,6 +252,8 @@ static const char *load(apr_pool_t *p, const etv_store_url_t *url, etv_redis_tls
         return "OpenSSL cannot be used on this host";
     }
     SSL_CTX_set_options(tls->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    /* Each record counts against the deadline, also one that has no data for us. */
+    SSL_CTX_clear_mode(tls->ctx, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_mode(tls->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(tls->ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_default_passwd_cb(tls->ctx, no_pass_phrase);

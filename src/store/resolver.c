@@ -71,6 +71,38 @@ static void release(etv_resolver_t *r)
     }
 }
 
+static int is_among(const etv_redis_addr_t *one, const etv_redis_addr_t *addrs, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (one->len == addrs[i].len && memcmp(&one->addr, &addrs[i].addr, one->len) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/** Lock held: whether these are other addresses; in another order they are the same. */
+static int differ(const etv_resolver_t *r, const etv_redis_addr_t *addrs, int n)
+{
+    int same = n == r->n;
+
+    for (int i = 0; i < n && same; i++) {
+        same = is_among(&addrs[i], r->addrs, r->n);
+    }
+    return !same;
+}
+
+/** Lock held: these are the addresses now. What was connected to others must not be used any more;
+ * of a list that is cut short, others may be among the rest. */
+static void keep(etv_resolver_t *r, const etv_redis_addr_t *addrs, int n)
+{
+    if (r->n && differ(r, addrs, n) && (n < ETV_RESOLVER_MOST || r->n < ETV_RESOLVER_MOST)) {
+        atomic_fetch_add(&r->serial, 1);
+    }
+    memcpy(r->addrs, addrs, (size_t)n * sizeof(addrs[0]));
+    r->n = n;
+}
+
 /** Resolve once. A failure leaves the addresses of before: they are more likely right than none. */
 static void refresh(etv_resolver_t *r)
 {
@@ -82,8 +114,7 @@ static void refresh(etv_resolver_t *r)
     r->attempts++;
     r->error = n ? 0 : error;
     if (n) {
-        memcpy(r->addrs, addrs, (size_t)n * sizeof(addrs[0]));
-        r->n = n;
+        keep(r, addrs, n);
     }
     pthread_cond_broadcast(&r->answered);
     pthread_mutex_unlock(&r->lock);
@@ -167,27 +198,6 @@ static int look_up_primary(etv_resolver_t *r, const etv_sentinel_primary_t *prim
     return r->lookup(primary->host, primary->port, addrs, &error);
 }
 
-static int is_among(const etv_redis_addr_t *one, const etv_redis_addr_t *addrs, int n)
-{
-    for (int i = 0; i < n; i++) {
-        if (one->len == addrs[i].len && memcmp(&one->addr, &addrs[i].addr, one->len) == 0) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-/** Lock held: whether these are other addresses; in another order they are the same. */
-static int differ(const etv_resolver_t *r, const etv_redis_addr_t *addrs, int n)
-{
-    int same = n == r->n;
-
-    for (int i = 0; i < n && same; i++) {
-        same = is_among(&addrs[i], r->addrs, r->n);
-    }
-    return !same;
-}
-
 static void ask_sentinels(etv_resolver_t *r)
 {
     etv_redis_addr_t addrs[ETV_RESOLVER_MOST];
@@ -203,13 +213,7 @@ static void ask_sentinels(etv_resolver_t *r)
     pthread_mutex_lock(&r->lock);
     r->attempts++;
     if (n) {
-        if (differ(r, addrs, n)) {
-            if (r->n) {
-                atomic_fetch_add(&r->serial, 1);
-            }
-            memcpy(r->addrs, addrs, (size_t)n * sizeof(addrs[0]));
-            r->n = n;
-        }
+        keep(r, addrs, n);
         r->named = primary;
         atomic_store(&r->confirmed_us, primary.asked_us);
     }
@@ -437,8 +441,8 @@ apr_time_t etv_resolver_confirmed(etv_resolver_t *r, apr_time_t since_us, apr_ti
     int recent;
     int attempts;
 
-    *serial = 0;
     if (!r->sentinels) {
+        *serial = atomic_load(&r->serial);
         return APR_INT64_MAX;
     }
     recent = note_wanted(r);

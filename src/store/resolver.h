@@ -52,8 +52,9 @@ int etv_resolver_addrs(etv_resolver_t *r, apr_time_t deadline_us,
  * Since when the addresses are known to be those of the primary. Waits for an answer of sentinels
  * that is not older than `since_us`, but not while they all fail.
  * @param deadline_us  no result comes later than this
- * @param serial       out: another number than before once sentinels have named another primary:
- *                     what is connected to the one before must not be used any more
+ * @param serial       out: another number than before once sentinels have named another primary,
+ *                     or the name has other addresses: what was connected before must not be used
+ *                     any more
  * @return etv_boottime_us when the question was sent whose answer named them; 0 when there is none
  *         that recent; without sentinels always APR_INT64_MAX
  */
