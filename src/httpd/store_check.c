@@ -26,6 +26,20 @@ static etv_redis_tls_t *read_before(const server_rec *s, const server_rec *until
     return NULL;
 }
 
+/*
+ * At a restart httpd goes on: neither what a server answers at night nor a certificate that is just
+ * being exchanged shall end what is being served.
+ */
+static int level_of_faults(const server_rec *s)
+{
+    return etv_shared_is_restart(s) ? APLOG_WARNING : APLOG_ERR;
+}
+
+static int result_of_faults(const server_rec *s)
+{
+    return etv_shared_is_restart(s) ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}
+
 static int read_files(apr_pool_t *p, const server_rec *all, server_rec *s)
 {
     etv_server_t *server = etv_config_server(s);
@@ -40,9 +54,10 @@ static int read_files(apr_pool_t *p, const server_rec *all, server_rec *s)
     wrong = etv_redis_tls_load(p, url, &server->tls);
     if (!wrong)
         return OK;
-    ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "ETV0408: ETagVersionStore %s: %s", url->canonical,
-                 wrong);
-    return HTTP_INTERNAL_SERVER_ERROR;
+    ap_log_error(APLOG_MARK, level_of_faults(s), 0, s, "ETV0408: ETagVersionStore %s: %s",
+                 url->canonical, wrong);
+    server->tls = NULL; /* without which nothing is connected */
+    return result_of_faults(s);
 }
 
 /* --- Redis Cluster --- */
@@ -71,10 +86,9 @@ static int count_servers(const server_rec *s)
     return n;
 }
 
-/* At a restart httpd goes on: what a server answers at night must not end what is being served. */
 static int complain(const server_rec *s)
 {
-    int level = etv_shared_is_restart(s) ? APLOG_WARNING : APLOG_ERR;
+    int level = level_of_faults(s);
     const etv_server_t *server = etv_config_server(s);
     const etv_store_url_t *url = etv_config_store_url(server);
     const char *prefix = etv_config_prefix(server);
@@ -91,7 +105,7 @@ static int complain(const server_rec *s)
             "node of a Redis Cluster, where all versions must be in one hash slot: write a "
             "{tag} into the prefix, as in ETagVersionKeyPrefix \"{etag}:%s\"",
             prefix, url->canonical, prefix);
-    return level == APLOG_ERR ? HTTP_INTERNAL_SERVER_ERROR : OK;
+    return result_of_faults(s);
 }
 
 /* All distinct servers are asked at the same time. */

@@ -96,6 +96,9 @@ static void refute(etv_redis_t *r, apr_uint32_t epoch, apr_time_t now_us)
     etv_channel_refute(r->config.channel, epoch, &wrapped);
     if (wrapped)
         etv_mirror_invalidate_all(r->config.mirror);
+    /* Perhaps it was the request's connection that led to the wrong one. */
+    etv_redis_pool_renounce(r->pool);
+    etv_resolver_kick(r->resolver);
 }
 
 /* Only what the very server of the epoch said belongs to the epoch. */

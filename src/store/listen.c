@@ -28,6 +28,9 @@
 #define PATIENCE_LEAST_US 200000
 #define PATIENCE_MOST_US  2000000
 
+/** How long the mirror is out of use before the log says so. */
+#define UNUSED_US 500000
+
 /** Between two attempts to connect; and where the server does not let us listen. */
 #define RETRY_FIRST_US   50000
 #define RETRY_MOST_US    1000000
@@ -59,6 +62,7 @@ struct etv_listener_t {
     etv_channel_facts_t facts;
     etv_redis_conn_t *check; /* NULL: not connected */
     apr_time_t asked_us;     /* when the last round began */
+    apr_time_t good_us;      /* when the last one that succeeded did */
     apr_time_t round_us;     /* when to confirm next */
     apr_time_t retry_us;     /* when to connect next */
     int failures;
@@ -306,6 +310,7 @@ static void publish(etv_listener_t *l, apr_time_t since_us)
         return;
     }
     l->failures = 0;
+    l->good_us = l->asked_us;
     l->published = 1;
 }
 
@@ -369,6 +374,9 @@ static void lead(etv_listener_t *l)
     while (l->leads && !is_stopping(l)) {
         apr_time_t now = etv_boottime_us();
 
+        if (now - l->good_us > l->r->config.lease_us + UNUSED_US) {
+            l->published = 0; /* what was confirmed last has run out some time ago */
+        }
         tell(l);
         if (!l->check) {
             if (now >= l->retry_us) {

@@ -255,6 +255,15 @@ static etv_push_read_e hear(etv_push_t *push, const etv_resp_t *reply)
     return ETV_PUSH_LOST;
 }
 
+static etv_push_read_e too_many(etv_push_t *push)
+{
+    etv_redis_say(&push->r->log, ETV_REDIS_SAYS_TOO_MANY, ETV_LOG_WARNING, APR_ENOSPC,
+                  "%s: more keys changed at once than can be listed: the table of versions begins "
+                  "anew",
+                  push->r->shown);
+    return ETV_PUSH_LOST;
+}
+
 static etv_push_read_e hear_all(etv_push_t *push)
 {
     etv_push_read_e result = ETV_PUSH_HEARD;
@@ -271,11 +280,7 @@ static etv_push_read_e hear_all(etv_push_t *push)
         etv_resp_in_reset(push->conn->in); /* between two replies nothing refers to it */
     }
     if (etv_resp_in_is_over(push->conn->in) || etv_resp_in_left(push->conn->in) > BYTES_MOST) {
-        etv_redis_say(&push->r->log, ETV_REDIS_SAYS_TOO_MANY, ETV_LOG_WARNING, APR_ENOSPC,
-                      "%s: more keys changed at once than can be listed: the table of versions "
-                      "begins anew",
-                      push->r->shown);
-        return ETV_PUSH_LOST;
+        return too_many(push);
     }
     if (next == ETV_RESP_GARBLED) {
         etv_redis_exchange_failed(push->r, push->conn, ETV_CONN_GARBLED);
@@ -296,6 +301,9 @@ etv_push_read_e etv_push_read(etv_push_t *push)
         }
         state = etv_redis_conn_receive(c, BYTES_MOST);
     }
+    if (state == ETV_CONN_OVERSIZE) {
+        return too_many(push);
+    }
     if (state != ETV_CONN_OK) {
         etv_redis_exchange_failed(push->r, c, state);
         return ETV_PUSH_LOST;
@@ -313,5 +321,5 @@ void etv_push_ping(etv_push_t *push)
 
 int etv_push_awaits_pong(const etv_push_t *push)
 {
-    return push->pings > 0 || etv_resp_in_left(push->conn->in) > 0;
+    return push->pings > 0 || etv_resp_in_is_inside(push->conn->in);
 }

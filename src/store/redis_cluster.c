@@ -7,6 +7,9 @@
 
 #include "store/boottime.h"
 
+/** Between two host names that are followed. */
+#define NAMES_GAP_US 1000000
+
 #define PORT_MOST 65535
 
 int etv_redis_cluster_tagged(const char *prefix)
@@ -159,6 +162,27 @@ static int is_down(etv_redis_cluster_t *cluster, const char *host, apr_port_t po
     return is;
 }
 
+/** Each name is resolved by a thread of its own: nodes that keep inventing names must not make many
+ * of them. */
+static int is_too_soon(etv_redis_cluster_t *cluster, const char *host, apr_port_t port)
+{
+    etv_redis_addr_t addrs[ETV_RESOLVER_MOST];
+    apr_time_t now = etv_boottime_us();
+    int error;
+    int is;
+
+    if (etv_resolver_lookup_number(host, port, addrs, &error)) {
+        return 0;
+    }
+    pthread_mutex_lock(&cluster->lock);
+    is = cluster->named_us && now - cluster->named_us < NAMES_GAP_US;
+    if (!is) {
+        cluster->named_us = now;
+    }
+    pthread_mutex_unlock(&cluster->lock);
+    return is;
+}
+
 etv_cluster_e etv_redis_cluster_follow(etv_redis_cluster_t *cluster, const char *error,
                                        const etv_redis_addr_t *from)
 {
@@ -176,6 +200,10 @@ etv_cluster_e etv_redis_cluster_follow(etv_redis_cluster_t *cluster, const char 
     if (is_current(cluster, node->host, node->port)) { /* another thread was told before */
         free(node);
         return ETV_CLUSTER_FOLLOWS;
+    }
+    if (is_too_soon(cluster, node->host, node->port)) {
+        free(node);
+        return ETV_CLUSTER_DOWN;
     }
     atomic_init(&node->refs, 1);
     url.host = node->host;

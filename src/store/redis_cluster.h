@@ -29,6 +29,7 @@ typedef struct {
     pthread_mutex_t lock;
     unsigned serials;         /* lock */
     etv_cluster_node_t *node; /* lock; NULL: the configured address */
+    apr_time_t named_us;      /* lock; when a host name was followed last */
     char down_host[256];      /* lock; the node that could not be reached last */
     apr_port_t down_port;     /* lock */
     apr_time_t down_us;       /* lock; when that was, in etv_boottime_us */

@@ -145,7 +145,9 @@ etv_conn_e etv_redis_conn_open(etv_redis_conn_t *c, const etv_redis_addr_t *to,
             if (again >= deadline_us) {
                 return fail(c, ETV_CONN_TIMEOUT, APR_TIMEUP);
             }
-            await(c, -1, 0, again);
+            if (await(c, -1, 0, again) == ETV_CONN_STOPPED) {
+                return ETV_CONN_STOPPED;
+            }
         } else if (errno == EINPROGRESS || errno == EINTR) {
             return finish_connect(c, deadline_us);
         } else {

@@ -228,7 +228,9 @@ static int expect_host(SSL *ssl, const char *host)
     if (end > name && end[-1] == '.') {
         end[-1] = '\0'; /* the root's dot stands in no certificate */
     }
-    return X509_VERIFY_PARAM_set1_host(param, name, 0) && SSL_set_tlsext_host_name(ssl, name);
+    /* An empty name would be no check at all. */
+    return *name && X509_VERIFY_PARAM_set1_host(param, name, 0) &&
+           SSL_set_tlsext_host_name(ssl, name);
 }
 
 /* --- what all connections share --- */

@@ -189,7 +189,7 @@ static int look_up_primary(etv_resolver_t *r, const etv_sentinel_primary_t *prim
         return n;
     }
     if (r->n && strcmp(primary->host, r->named.host) == 0 && primary->port == r->named.port &&
-        age < (atomic_load(&r->kicked) ? KICK_GAP_US : REFRESH_US)) {
+        age < KICK_GAP_US) { /* no longer: what is confirmed is the name */
         memcpy(addrs, r->addrs, (size_t)r->n * sizeof(addrs[0])); /* no other thread writes them */
         return r->n;
     }

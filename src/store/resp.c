@@ -345,3 +345,8 @@ apr_size_t etv_resp_in_left(const etv_resp_in_t *in)
 {
     return in->reader->len - in->reader->pos;
 }
+
+int etv_resp_in_is_inside(const etv_resp_in_t *in)
+{
+    return etv_resp_in_left(in) > 0 || in->reader->ridx > 0; /* below 0: between two replies */
+}

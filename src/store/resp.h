@@ -85,6 +85,8 @@ int etv_resp_in_feed(etv_resp_in_t *in, const char *data, apr_size_t len);
 etv_resp_next_e etv_resp_in_next(etv_resp_in_t *in, etv_resp_t **reply);
 /** Bytes fed that belong to no reply given out. */
 apr_size_t etv_resp_in_left(const etv_resp_in_t *in);
+/** Whether a part of a reply has come that is still to be completed. */
+int etv_resp_in_is_inside(const etv_resp_in_t *in);
 /** Memory that lives as long as the replies. @return NULL when there is none or the limit is met */
 void *etv_resp_in_alloc(etv_resp_in_t *in, apr_size_t size);
 

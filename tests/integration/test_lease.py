@@ -265,6 +265,16 @@ def connections(server, n):
             connection.close()
 
 
+def ask(server, opened, number, *request, **more):
+    """On that connection; on a new one when httpd, being busy, has closed it meanwhile."""
+    try:
+        return opened[number].request(*request, **more)
+    except (EOFError, ConnectionError):
+        opened[number].close()
+        opened[number] = server.connect()
+        return opened[number].request(*request, **more)
+
+
 @pytest.mark.parametrize("mpm", ["event", "prefork"])
 def test_own_bump_is_seen_at_once(site, redis, mpm):
     """By whoever asks next, at any child of this host; also the other way round."""
@@ -273,11 +283,11 @@ def test_own_bump_is_seen_at_once(site, redis, mpm):
     with connections(server, 5 if mpm == "prefork" else 18) as opened:
         for _ in range(15):
             tag = await_tag(server)
-            for connection in opened:
-                assert connection.request("GET", "/x.txt", [("If-None-Match", tag)]).status == 304
-            assert opened[0].request("POST", "/bump?model=m", body=b"").status == 204
-            for connection in opened:
-                answer = connection.request("GET", "/x.txt", [("If-None-Match", tag)])
+            for number in range(len(opened)):
+                assert ask(server, opened, number, "GET", "/x.txt", [("If-None-Match", tag)]).status == 304
+            assert ask(server, opened, 0, "POST", "/bump?model=m", body=b"").status == 204
+            for number in range(len(opened)):
+                answer = ask(server, opened, number, "GET", "/x.txt", [("If-None-Match", tag)])
                 assert answer.status == 200 and is_version(answer.etag) and answer.etag != tag
 
 
