@@ -327,7 +327,9 @@ static int facts_stand(etv_listener_t *l)
 /**
  * Find out whether all that was known is still true: everything pushed before the PONG has been
  * heard by then, and the other connection tells whether it is the same server, still primary, with
- * the same data; a swap of databases and a demotion are pushed by nobody.
+ * the same data; a swap of databases and a demotion are pushed by nobody. In this order: the data
+ * that were there when the question was answered have all their changes in front of the PONG.
+ * Otherwise databases that are swapped away and back would confirm what was changed in between.
  */
 static void confirm(etv_listener_t *l)
 {
