@@ -314,6 +314,7 @@ static apr_status_t open_store(apr_pool_t *p, server_rec *s, etv_server_t *serve
     config.connections_most = connections_most();
     config.keep_secret = !server->secret;
     config.lease_us = etv_config_trust_us(server);
+    config.ends_process = 1; /* a child's pool */
     if (server->channel) {
         config.mirror = etv_shared_mirror();
         config.channel = server->channel;

@@ -495,19 +495,29 @@ void etv_listen_retire(etv_listener_t *l)
     }
 }
 
+static int await_end(etv_listener_t *l)
+{
+    struct pollfd done = {.fd = l->done_fd, .events = POLLIN};
+
+    etv_listen_retire(l);
+    return poll(&done, 1, STOP_MOST_MS) > 0 && atomic_load(&l->done);
+}
+
 int etv_listen_stop(etv_listener_t *l)
 {
-    struct pollfd done;
-    int ended;
-
     if (!l) {
         return 1;
     }
-    etv_listen_retire(l);
-    done = (struct pollfd){.fd = l->done_fd, .events = POLLIN};
-    ended = poll(&done, 1, STOP_MOST_MS) > 0 && atomic_load(&l->done);
-    if (ended) {
-        release(l);
+    if (!await_end(l)) {
+        return 0;
     }
-    return ended;
+    release(l);
+    return 1;
+}
+
+void etv_listen_end(etv_listener_t *l)
+{
+    if (l) {
+        await_end(l);
+    }
 }

@@ -26,4 +26,7 @@ void etv_listen_retire(etv_listener_t *listener);
  */
 int etv_listen_stop(etv_listener_t *listener);
 
+/** Retire and wait likewise, but free nothing, because the process ends. NULL is nothing. */
+void etv_listen_end(etv_listener_t *listener);
+
 #endif

@@ -32,6 +32,11 @@ static apr_status_t clean_up(void *store)
 {
     etv_redis_t *r = store;
 
+    if (r->config.ends_process) {
+        etv_listen_end(r->listener);
+        etv_resolver_stop(r->resolver);
+        return APR_SUCCESS;
+    }
     if (!etv_listen_stop(r->listener)) {
         return APR_SUCCESS; /* its thread may still use all of this, which ends with the process */
     }

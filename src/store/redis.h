@@ -27,7 +27,10 @@ typedef struct {
     etv_mirror_t *mirror;         /**< of the versions; NULL: every lookup asks */
     etv_channel_t *channel;       /**< of this store in the mirror */
     etv_hash128_t scope;          /**< tells this store's keys in the mirror from those of others */
-    int keep_secret;              /**< 1: create and read the secret in the store */
+    /** 1: when the pool goes, so does the process. Nothing is freed then: it may happen in a signal
+     *  handler that has interrupted malloc. */
+    int ends_process;
+    int keep_secret; /**< 1: create and read the secret in the store */
     etv_log_t log;
 } etv_redis_config_t;
 

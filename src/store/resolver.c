@@ -472,9 +472,14 @@ void etv_resolver_kick(etv_resolver_t *r)
     }
 }
 
-void etv_resolver_destroy(etv_resolver_t *r)
+void etv_resolver_stop(etv_resolver_t *r)
 {
     atomic_store(&r->stopping, 1);
     wake(r);
+}
+
+void etv_resolver_destroy(etv_resolver_t *r)
+{
+    etv_resolver_stop(r);
     release(r);
 }

@@ -67,8 +67,12 @@ etv_sentinel_e etv_resolver_doubt(etv_resolver_t *r);
 /** The addresses may have become wrong: resolve again soon, at most once per second. */
 void etv_resolver_kick(etv_resolver_t *r);
 
+/** Let the thread end, which uses nothing but what etv_resolver_destroy would free. Takes no lock.
+ */
+void etv_resolver_stop(etv_resolver_t *r);
+
 /**
- * Stop. Never waits: a thread that is inside getaddrinfo, or waits for
+ * Stop, and free it. Never waits: a thread that is inside getaddrinfo, or waits for
  * a sentinel, ends itself after that. Takes no
  * lock, because a pool's cleanup may run inside a signal handler. No other call may follow.
  */

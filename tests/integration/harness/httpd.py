@@ -99,12 +99,19 @@ class Httpd:
                   "httpd starting")
             if self.process.poll() is None:
                 until(self._answers, "httpd's port")
+                until(self._has_cgid, "the socket of mod_cgid")
                 return self
             output = self.process.stdout.read().decode(errors="replace")
             if "Address already in use" not in output:
                 raise AssertionError(f"httpd did not start:\n{output}\n{self.log.text()}")
             self.port = None
         raise AssertionError("httpd found no free port")
+
+    def _has_cgid(self):
+        """mod_cgid's daemon gives its socket to the children's user only after it listens on it."""
+        if "cgid" not in self.modules or os.geteuid() != 0:
+            return True
+        return any(path.stat().st_uid != 0 for path in (self.root / "run").glob("cgisock*"))
 
     def graceful(self):
         """Graceful restart; returns when the new generation has been configured."""
