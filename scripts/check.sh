@@ -151,7 +151,7 @@ step_asan_integration()
     ETV_PRELOAD="$(readlink -f "$asan") $(readlink -f "$ubsan")"
     export ETV_PRELOAD
     export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
-    integration asan "not memory"
+    integration asan "not memory and not storm"
 }
 step_tsan_build() { variant tsan "${TSAN[@]}"; }
 step_tsan_unit()

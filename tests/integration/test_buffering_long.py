@@ -303,8 +303,8 @@ printf 'Content-Type: text/plain\\r\\nContent-Length: %d\\r\\n\\r\\n' 200000
 stop=${QUERY_STRING#stop=}
 head -c "${stop:-200000}" @BODY@
 test "$stop" || exit 0
-echo $$ > @MARK@.new && mv @MARK@.new @MARK@
 sleep 60 &
+echo $$ > @MARK@.new && mv @MARK@.new @MARK@
 wait
 """
 

@@ -62,6 +62,7 @@ def signal_child(server, number, pid=None):
 
 
 @pytest.mark.long
+@pytest.mark.storm
 @pytest.mark.parametrize("mpms", [("event", "event"), ("worker", "prefork")], ids="-".join)
 def test_children_die(hosts, new_redis, mpms):
     redis, rng = new_redis(), seeded()
@@ -140,6 +141,7 @@ class Faults:
 
 
 @pytest.mark.long
+@pytest.mark.storm
 @pytest.mark.parametrize("mpms", [("event", "event"), ("event", "prefork")], ids="-".join)
 def test_everything_goes_wrong(hosts, new_redis, mpms):
     redis = new_redis("--enable-debug-command", "yes", "--databases", "2000")
@@ -153,6 +155,7 @@ def test_everything_goes_wrong(hosts, new_redis, mpms):
 
 
 @pytest.mark.long
+@pytest.mark.storm
 @pytest.mark.parametrize("kind", ["best", "proxy"])
 def test_partitions(hosts, kind):
     """The network between hosts and store comes and goes, while writers reach the store."""
