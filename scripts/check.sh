@@ -166,7 +166,7 @@ step_valgrind_unit()
 {
     variant gcc WERROR=1 || return
     export CK_FORK=no
-    unit_programs gcc valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
+    unit_programs gcc valgrind -q --fair-sched=yes --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
 }
 step_integration_long()
 {

@@ -5,6 +5,12 @@
 
 #include <openssl/err.h>
 
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
 #include "redis_fixture.h"
 #include "store/redis_conn.h"
 #include "store/redis_tls.h"
@@ -50,7 +56,7 @@ static const char *file(const char *name)
 typedef struct {
     server_t server;
     int port;
-    char cert[96], key[96], ca[96], tls_port[16];
+    char name[32], cert[96], key[96], ca[96], tls_port[16];
     const char *args[16];
 } tls_server_t;
 
@@ -78,7 +84,9 @@ static void tls_server_start(tls_server_t *s, const char *cert, const char *clie
     snprintf(s->key, sizeof(s->key), "%s/%s.key", run_dir, cert);
     snprintf(s->ca, sizeof(s->ca), "%s/ca.crt", run_dir);
     memcpy(s->args, args, sizeof(args));
-    server_start(&s->server, cert, 0, s->args);
+    /* Each has a socket of its own, also where tests share a process. */
+    snprintf(s->name, sizeof(s->name), "tls-%d", s->port);
+    server_start(&s->server, s->name, 0, s->args);
 }
 
 static tls_server_t good;
@@ -121,6 +129,9 @@ static settings_t settings_tls(const char *host, int port, const char *client)
     etv_redis_tls_t *tls = NULL;
     const char *wrong;
 
+    if (RUNNING_ON_VALGRIND) { /* where a handshake takes seconds */
+        s.config.connect_timeout_us = s.config.command_timeout_us = MS(30000);
+    }
     s.url.tls = 1;
     s.url.ca = file("ca.crt");
     if (client) {
