@@ -2,6 +2,7 @@
 #include "core/digest.h"
 
 #include <endian.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <sodium/crypto_generichash.h>
@@ -93,7 +94,14 @@ etv_digest_t *etv_digest_create_with(apr_pool_t *p, const etv_digest_unit_t *uni
 
 etv_digest_t *etv_digest_create(apr_pool_t *p, const unsigned char secret[ETV_DIGEST_SECRET_BYTES])
 {
-    return etv_digest_create_with(p, etv_digest_usable(0), secret);
+    static _Atomic(const etv_digest_unit_t *) widest; /* the same whoever looks for it */
+    const etv_digest_unit_t *unit = atomic_load_explicit(&widest, memory_order_relaxed);
+
+    if (!unit) {
+        unit = etv_digest_usable(0);
+        atomic_store_explicit(&widest, unit, memory_order_relaxed);
+    }
+    return etv_digest_create_with(p, unit, secret);
 }
 
 static void begin_streaming(etv_digest_t *digest)
@@ -103,6 +111,7 @@ static void begin_streaming(etv_digest_t *digest)
     if (digest->small_len) {
         digest->unit->update(&digest->state, digest->small, digest->small_len);
     }
+    digest->small_len = SMALL; /* nothing more goes there */
 }
 
 void etv_digest_update(etv_digest_t *digest, const void *data, apr_size_t len)
@@ -110,12 +119,12 @@ void etv_digest_update(etv_digest_t *digest, const void *data, apr_size_t len)
     if (!len) { /* some versions of the library refuse NULL even without a length */
         return;
     }
+    if (len <= SMALL - digest->small_len) {
+        memcpy(digest->small + digest->small_len, data, len);
+        digest->small_len += len;
+        return;
+    }
     if (!digest->streaming) {
-        if (len <= SMALL - digest->small_len) {
-            memcpy(digest->small + digest->small_len, data, len);
-            digest->small_len += len;
-            return;
-        }
         begin_streaming(digest);
     }
     digest->unit->update(&digest->state, data, len);
@@ -128,35 +137,39 @@ static void write_length(unsigned char *to, apr_uint64_t len)
     memcpy(to, &len, sizeof(len));
 }
 
-/* What fits is written where it will be hashed. @return 0 when it does not */
-static int add_to_small(etv_digest_t *digest, const char *text, apr_size_t len, apr_uint64_t told)
+/* Apart from the function below, which needs no room on the stack for it. */
+__attribute__((noinline)) static void add_length(etv_digest_t *digest, apr_uint64_t told)
 {
-    unsigned char *to = digest->small + digest->small_len;
+    unsigned char suffix[sizeof(told)];
 
-    if (digest->streaming || SMALL - digest->small_len < sizeof(told) ||
-        SMALL - digest->small_len - sizeof(told) < len) {
-        return 0;
-    }
-    if (len) {
-        memcpy(to, text, len);
-    }
-    write_length(to + len, told);
-    digest->small_len += len + sizeof(told);
-    return 1;
+    write_length(suffix, told);
+    etv_digest_update(digest, suffix, sizeof(suffix));
 }
 
 void etv_digest_update_field(etv_digest_t *digest, const char *text)
 {
-    apr_size_t len = text ? strlen(text) : 0;
-    apr_uint64_t told = text ? len : NO_FIELD;
-    unsigned char suffix[sizeof(told)];
+    apr_size_t len = strlen(text);
 
-    if (add_to_small(digest, text ? text : "", len, told)) {
+    if (len + sizeof(apr_uint64_t) <= SMALL - digest->small_len) {
+        unsigned char *to = digest->small + digest->small_len;
+
+        memcpy(to, text, len);
+        write_length(to + len, len);
+        digest->small_len += len + sizeof(apr_uint64_t);
         return;
     }
     etv_digest_update(digest, text, len);
-    write_length(suffix, told);
-    etv_digest_update(digest, suffix, sizeof(suffix));
+    add_length(digest, len);
+}
+
+void etv_digest_update_no_field(etv_digest_t *digest)
+{
+    if (sizeof(apr_uint64_t) <= SMALL - digest->small_len) {
+        write_length(digest->small + digest->small_len, NO_FIELD);
+        digest->small_len += sizeof(apr_uint64_t);
+        return;
+    }
+    add_length(digest, NO_FIELD);
 }
 
 void etv_digest_result(const etv_digest_t *digest, unsigned char out[ETV_DIGEST_BYTES])

@@ -30,11 +30,14 @@ etv_digest_t *etv_digest_create(apr_pool_t *p, const unsigned char secret[ETV_DI
 void etv_digest_update(etv_digest_t *digest, const void *data, apr_size_t len);
 
 /**
- * Add one field; NULL is told apart from the empty text. Its length follows it, because the length
- * of the body before the fields is not known until it ends: read from the end, what has the same
- * number of fields can be taken apart in one way only.
+ * Add one field. Its length follows it, because the length of the body before the fields is not
+ * known until it ends: read from the end, what has the same number of fields can be taken apart in
+ * one way only.
  */
 void etv_digest_update_field(etv_digest_t *digest, const char *text);
+
+/** Add a field that is not there, which is told apart from the empty text. */
+void etv_digest_update_no_field(etv_digest_t *digest);
 
 /** The digest of everything so far, in the canonical (big-endian) order. More can be added after.
  */

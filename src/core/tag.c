@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/tag.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define LENGTH_NULL 0xff                /* no field */
@@ -86,21 +87,41 @@ void etv_tag_fields_add_lower(etv_tag_fields_t *fields, const char *text)
     }
 }
 
+/* The lower 48 bits as eight bytes of six bits each, the first of them in the highest byte. */
+static inline apr_uint64_t spread(apr_uint64_t bits)
+{
+    bits = (bits & 0xffffff000000ULL) << 8 | (bits & 0xffffffULL);
+    bits = (bits & 0x00fff00000fff000ULL) << 4 | (bits & 0x00000fff00000fffULL);
+    return (bits & 0x0fc00fc00fc00fc0ULL) << 2 | (bits & 0x003f003f003f003fULL);
+}
+
+/* Sixteen bytes at once; comparisons give 0 or -1 in each. */
+typedef signed char sixteen_t __attribute__((vector_size(16)));
+
+static inline sixteen_t digits_of(apr_uint64_t first, apr_uint64_t second)
+{
+    apr_uint64_t both[2] = {htobe64(first), htobe64(second)};
+    sixteen_t six;
+
+    memcpy(&six, both, sizeof(six));
+    return six + ('A' + ((six > 25) & ('a' - 'Z' - 1)) + ((six > 51) & ('0' - 'z' - 1)) +
+                  ((six > 61) & ('-' - '9' - 1)) + ((six > 62) & ('_' - '-' - 1)));
+}
+
 void etv_tag_base64url(char out[ETV_ENTITY_TAG_DIGEST_CHARS], const unsigned char in[ETV_TAG_BYTES])
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    int i, o = 0;
+    apr_uint64_t high, low, last;
+    sixteen_t digits;
 
-    for (i = 0; i < 15; i += 3) {
-        unsigned int three = (unsigned int)in[i] << 16 | (unsigned int)in[i + 1] << 8 | in[i + 2];
-
-        out[o++] = digits[three >> 18];
-        out[o++] = digits[three >> 12 & 63];
-        out[o++] = digits[three >> 6 & 63];
-        out[o++] = digits[three & 63];
-    }
-    out[o++] = digits[in[15] >> 2];
-    out[o] = digits[(in[15] & 3) << 4];
+    memcpy(&high, in, sizeof(high));
+    memcpy(&low, in + 8, sizeof(low));
+    high = be64toh(high);
+    low = be64toh(low);
+    last = spread(low << 4); /* 44 bits and four that are zero; two digits are written twice */
+    digits = digits_of(last, last);
+    memcpy(out + 14, &digits, 8);
+    digits = digits_of(spread(high >> 16), spread(high << 32 | low >> 32));
+    memcpy(out, &digits, 16);
 }
 
 void etv_tag_make(etv_tag_t *tag, const etv_tag_fields_t *fields, const unsigned char *key)

@@ -15,7 +15,7 @@ void etv_buffer_init(etv_buffer_t *buffer, request_rec *r, etv_digest_t *digest,
 
 /* Reading a file's bucket turns it into what was read, and sendfile is lost: read a copy, which is
  * cut into pieces that are gone as soon as they are hashed. */
-static apr_status_t hash_file(etv_digest_t *digest, apr_bucket *b)
+apr_status_t etv_buffer_hash_file(etv_digest_t *digest, apr_bucket *b)
 {
     apr_bucket_brigade *copies;
     apr_bucket *copy;
@@ -36,20 +36,6 @@ static apr_status_t hash_file(etv_digest_t *digest, apr_bucket *b)
         apr_bucket_delete(copy);
     }
     apr_brigade_destroy(copies);
-    return rv;
-}
-
-apr_status_t etv_buffer_hash(etv_digest_t *digest, apr_bucket *b)
-{
-    const char *data;
-    apr_size_t len;
-    apr_status_t rv;
-
-    if (APR_BUCKET_IS_FILE(b))
-        return hash_file(digest, b);
-    rv = apr_bucket_read(b, &data, &len, APR_BLOCK_READ);
-    if (rv == APR_SUCCESS)
-        etv_digest_update(digest, data, len);
     return rv;
 }
 

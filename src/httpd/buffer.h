@@ -34,7 +34,22 @@ etv_buffer_e etv_buffer_take(etv_buffer_t *buffer, request_rec *r, apr_bucket *b
 /** Take a metadata bucket out of its brigade. */
 void etv_buffer_take_metadata(etv_buffer_t *buffer, apr_bucket *b);
 
+/** As etv_buffer_hash, of a file. */
+apr_status_t etv_buffer_hash_file(etv_digest_t *digest, apr_bucket *b);
+
 /** Only hash a data bucket of known length, which stays where and what it is. */
-apr_status_t etv_buffer_hash(etv_digest_t *digest, apr_bucket *b);
+static inline apr_status_t etv_buffer_hash(etv_digest_t *digest, apr_bucket *b)
+{
+    const char *data;
+    apr_size_t len;
+    apr_status_t rv;
+
+    if (APR_BUCKET_IS_FILE(b))
+        return etv_buffer_hash_file(digest, b);
+    rv = apr_bucket_read(b, &data, &len, APR_BLOCK_READ);
+    if (rv == APR_SUCCESS)
+        etv_digest_update(digest, data, len);
+    return rv;
+}
 
 #endif

@@ -98,14 +98,12 @@ static void take_away(request_rec *r)
         apr_table_unset(r->headers_in, fields[i]);
 }
 
-void etv_conditions_withhold(request_rec *r, etv_request_t *request)
+void etv_conditions_withhold_all(request_rec *r, etv_request_t *request)
 {
     const etv_conditions_t *client = &request->client;
     etv_headers_t headers;
     etv_conditions_t now;
 
-    if (!etv_conditions_any(client) && !client->range && !etv_life_has_cache())
-        return;
     etv_headers_scan(r->headers_in, &headers);
     now = conditions_of(&headers);
     if (!etv_conditions_any(&now) && !now.range)

@@ -9,6 +9,7 @@
 #include <httpd.h>
 
 #include "httpd/headers.h"
+#include "httpd/life.h"
 #include "httpd/request.h"
 
 /**
@@ -29,12 +30,19 @@ int etv_conditions_fixup(request_rec *r);
  */
 void etv_conditions_take(request_rec *r, etv_request_t *request, const etv_headers_t *headers);
 
+/** As etv_conditions_withhold, where there may be any. */
+void etv_conditions_withhold_all(request_rec *r, etv_request_t *request);
+
 /**
  * Take the conditions away from the content handler: the client's always, mod_cache's own
  * (kept in request->cache) unless another server answers, which may know better. Range and If-Range
  * go together, where the client has a condition as well or its If-Range names a content tag.
  */
-void etv_conditions_withhold(request_rec *r, etv_request_t *request);
+static inline void etv_conditions_withhold(request_rec *r, etv_request_t *request)
+{
+    if (etv_conditions_any(&request->client) || request->client.range || etv_life_has_cache())
+        etv_conditions_withhold_all(r, request);
+}
 
 /** Put back what was withheld, for httpd's filters and the log. @param range  0: but no Range */
 void etv_conditions_restore(request_rec *r, const etv_request_t *request, int range);

@@ -48,8 +48,8 @@ static apr_status_t let_go(ap_filter_t *f, holding_t *holding, apr_bucket_brigad
 }
 
 /* All of the body is here. @return NULL, or why it gets no tag */
-static const char *finish(request_rec *r, const etv_response_t *first, etv_digest_t *digest,
-                          apr_off_t length, apr_off_t declared)
+static inline const char *finish(request_rec *r, const etv_response_t *first, etv_digest_t *digest,
+                                 apr_off_t length, apr_off_t declared)
 {
     etv_request_t *request = etv_request_peek(r);
     const etv_probe_t *probe = etv_probe_of(request, first);
@@ -200,12 +200,12 @@ static apr_status_t hold(ap_filter_t *f, apr_bucket_brigade *bb)
 /* A number of bytes, all digits. @return -1 when it is none, or more than anyone would hold back */
 static apr_off_t read_length(const char *field)
 {
-    apr_off_t length = 0;
-    int digits = 0;
+    apr_uint64_t length = 0;
+    const char *at = field;
 
-    for (; *field >= '0' && *field <= '9' && digits < 18; field++, digits++)
-        length = length * 10 + (*field - '0');
-    return *field || !digits ? -1 : length;
+    for (unsigned int digit; (digit = (unsigned int)*at - '0') < 10; at++)
+        length = length * 10 + digit;
+    return *at || at == field || at - field > 18 ? -1 : (apr_off_t)length;
 }
 
 /* @return 0 when the header is wrong, or too much is announced */

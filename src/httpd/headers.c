@@ -19,7 +19,7 @@ void etv_headers_scan(const apr_table_t *table, etv_headers_t *headers)
     const apr_array_header_t *all = apr_table_elts(table);
     const apr_table_entry_t *entry = (const apr_table_entry_t *)(const void *)all->elts;
 
-    memset(headers, 0, sizeof(*headers));
+    ETV_HEADERS_CLEAR(headers);
     for (int i = 0; i < all->nelts; i++, entry++) {
         switch (strlen(entry->key)) {
             TAKE("host", host);

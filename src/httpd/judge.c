@@ -37,14 +37,14 @@ int etv_judge_codings(const char *from, char coding[ETV_ENTITY_TAG_CODING_MOST +
 }
 
 /* mod_cache's marker, and the header of every other cache that follows RFC 9111 §5.1. */
-static int comes_from_cache(request_rec *r, const etv_response_t *now)
+static inline int comes_from_cache(request_rec *r, const etv_response_t *now)
 {
     return now->age || (etv_life_has_cache() && apr_table_get(r->subprocess_env, "cache-hit"));
 }
 
 /* What holds for tags of every kind. */
-static const char *judge_any(request_rec *r, const etv_request_t *request,
-                             const etv_response_t *now)
+static inline const char *judge_any(request_rec *r, const etv_request_t *request,
+                                    const etv_response_t *now)
 {
     if (r->status != HTTP_OK)
         return "status";

@@ -77,14 +77,11 @@ void etv_key_prepare(apr_pool_t *p, etv_server_t *server)
     server->content_secret = secret;
 }
 
-const unsigned char *etv_key_of_content(request_rec *r)
+const unsigned char *etv_key_derive_content(request_rec *r)
 {
-    const unsigned char *key, *prepared = etv_config_server(r->server)->content_secret;
+    const unsigned char *key = etv_key_of(r);
     unsigned char *secret;
 
-    if (prepared)
-        return prepared;
-    key = etv_key_of(r);
     if (!key)
         return NULL;
     secret = apr_palloc(r->pool, ETV_DIGEST_SECRET_BYTES);

@@ -17,7 +17,15 @@ void etv_key_prepare(apr_pool_t *p, etv_server_t *server);
  */
 const unsigned char *etv_key_of(request_rec *r);
 
+/** As etv_key_of_content, where it was not derived before. */
+const unsigned char *etv_key_derive_content(request_rec *r);
+
 /** The secret for body digests, ETV_DIGEST_SECRET_BYTES in the request's pool; NULL as above. */
-const unsigned char *etv_key_of_content(request_rec *r);
+static inline const unsigned char *etv_key_of_content(request_rec *r)
+{
+    const unsigned char *prepared = etv_config_server(r->server)->content_secret;
+
+    return prepared ? prepared : etv_key_derive_content(r);
+}
 
 #endif

@@ -26,8 +26,8 @@
 
 static int has_socache;
 static int has_brotli;
-static int has_cache;
-static int cache_needs_validator;
+int etv_life_cache_is_loaded;
+int etv_life_validator_is_needed;
 
 int etv_life_has_socache(void)
 {
@@ -37,16 +37,6 @@ int etv_life_has_socache(void)
 int etv_life_has_brotli(void)
 {
     return has_brotli;
-}
-
-int etv_life_has_cache(void)
-{
-    return has_cache;
-}
-
-int etv_life_cache_needs_validator(void)
-{
-    return cache_needs_validator;
 }
 
 /* --- parent --- */
@@ -65,8 +55,8 @@ int etv_life_pre_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp)
     /* All modules are loaded, and httpd sorts the hooks again before it serves. */
     has_brotli = ap_find_linked_module("mod_brotli.c") != NULL;
     has_socache = ap_find_linked_module("mod_cache_socache.c") != NULL;
-    has_cache = ap_find_linked_module("mod_cache.c") != NULL;
-    if (has_cache) /* before anything can change the client's conditions */
+    etv_life_cache_is_loaded = ap_find_linked_module("mod_cache.c") != NULL;
+    if (etv_life_cache_is_loaded) /* before anything can change the client's conditions */
         ap_hook_post_read_request(etv_conditions_remember, NULL, NULL, APR_HOOK_REALLY_FIRST);
     return OK;
 }
@@ -243,7 +233,8 @@ int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, ser
     for (server_rec *each = s; each; each = each->next)
         open_channel(ptemp, each);
     warn_of_neighbours(s);
-    cache_needs_validator = has_cache && !holds_everywhere("CacheIgnoreNoLastMod");
+    etv_life_validator_is_needed =
+        etv_life_cache_is_loaded && !holds_everywhere("CacheIgnoreNoLastMod");
     name_vhosts(p, ptemp, s);
     etv_identity_init();
     return OK;

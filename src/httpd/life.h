@@ -22,11 +22,20 @@ void etv_life_child_stopping(apr_pool_t *p, int graceful);
 /** Whether a loaded module makes answers to mod_cache's own revalidation dangerous. */
 int etv_life_has_socache(void);
 
+/** Set while the configuration is read; for the functions below. */
+extern int etv_life_cache_is_loaded, etv_life_validator_is_needed;
+
 /** Whether mod_cache is loaded. */
-int etv_life_has_cache(void);
+static inline int etv_life_has_cache(void)
+{
+    return etv_life_cache_is_loaded;
+}
 
 /** Whether it is loaded, and not told for all places to store responses that have no validator. */
-int etv_life_cache_needs_validator(void);
+static inline int etv_life_cache_needs_validator(void)
+{
+    return etv_life_validator_is_needed;
+}
 
 /** Whether mod_brotli is loaded, which changes the ETag and Vary of a 304. */
 int etv_life_has_brotli(void);

@@ -36,20 +36,6 @@ int etv_request_is_switched_off(const request_rec *r)
     return 0;
 }
 
-/*
- * Local redirects of CGI and ErrorDocuments turn any method into GET; the request line still tells
- * what the client asked for.
- */
-int etv_request_is_get(const request_rec *r)
-{
-    const char *line = r->the_request;
-
-    if (r->method_number != M_GET) /* httpd's M_GET is GET and HEAD */
-        return 0;
-    return !line || (line[0] == 'G' && line[1] == 'E' && line[2] == 'T' && line[3] == ' ') ||
-           strncmp(line, "HEAD ", 5) == 0;
-}
-
 const char *etv_request_vary(const etv_request_t *request, apr_pool_t *p)
 {
     return etv_identity_vary(&request->identity, p, request->vary);

@@ -86,8 +86,19 @@ static inline etv_request_t *etv_request_peek(const request_rec *r)
     return ap_get_module_config(r->request_config, &etag_version_module);
 }
 
-/** Whether the client asked with GET or HEAD. */
-int etv_request_is_get(const request_rec *r);
+/**
+ * Whether the client asked with GET or HEAD. Local redirects of CGI and ErrorDocuments turn any
+ * method into GET; the request line still tells what the client asked for.
+ */
+static inline int etv_request_is_get(const request_rec *r)
+{
+    const char *line = r->the_request;
+
+    if (r->method_number != M_GET) /* httpd's M_GET is GET and HEAD */
+        return 0;
+    return !line || (line[0] == 'G' && line[1] == 'E' && line[2] == 'T' && line[3] == ' ') ||
+           strncmp(line, "HEAD ", 5) == 0;
+}
 
 /** Whether the environment variable `no-etag-version` is set, here or before a redirect. */
 int etv_request_is_switched_off(const request_rec *r);

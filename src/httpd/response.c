@@ -58,8 +58,10 @@ static void scan_table(const apr_table_t *table, etv_response_t *response)
             TAKE("content-type", content_type);
             break;
         case 13:
-            if (!TAKE("content-range", content_range))
-                response->cache_control_lines += TAKE("cache-control", cache_control);
+            if (TAKE("cache-control", cache_control))
+                response->cache_control_lines++;
+            else
+                TAKE("content-range", content_range);
             break;
         case 14:
             TAKE("content-length", content_length);
@@ -109,7 +111,7 @@ static void join_all(request_rec *r, etv_response_t *response)
 
 void etv_response_scan(request_rec *r, etv_response_t *response)
 {
-    memset(response, 0, sizeof(*response));
+    ETV_HEADERS_CLEAR(response);
     if (!apr_is_empty_table(r->err_headers_out))
         scan_table(r->err_headers_out, response);
     scan_table(r->headers_out, response);

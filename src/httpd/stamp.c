@@ -145,14 +145,15 @@ static const char *stamp_version(request_rec *r, etv_request_t *request, const e
 static const char *stamp_digest(request_rec *r, etv_request_t *request, const etv_response_t *now,
                                 char letter, const char *digest, int weak)
 {
-    char coding[ETV_ENTITY_TAG_CODING_MOST + 1];
-    const char *plain, *text;
+    const char *text, *plain = text = etv_tag_write(r->pool, letter, digest, weak, NULL, 0);
+    char *coding = NULL;
 
-    *coding = '\0';
-    if (now->content_encoding && !etv_judge_codings(now->content_encoding, coding))
-        return "coding";
-    text = plain = etv_tag_write(r->pool, letter, digest, weak, NULL, 0);
-    if (*coding) {
+    if (now->content_encoding) {
+        coding = apr_palloc(r->pool, ETV_ENTITY_TAG_CODING_MOST + 1);
+        if (!etv_judge_codings(now->content_encoding, coding))
+            return "coding";
+    }
+    if (coding && *coding) {
         text = etv_tag_write(r->pool, letter, digest, weak, coding, strlen(coding));
         /* which of its codings a client gets is told by its Accept-Encoding */
         etv_policy_set_field(
@@ -173,8 +174,12 @@ static void finish_content(request_rec *r, const etv_request_t *request, const e
                                   request->content_encoding};
     unsigned char result[ETV_DIGEST_BYTES];
 
-    for (int i = 0; i < 3; i++)
-        etv_digest_update_field(request->content, fields[i]);
+    for (int i = 0; i < 3; i++) {
+        if (fields[i])
+            etv_digest_update_field(request->content, fields[i]);
+        else
+            etv_digest_update_no_field(request->content);
+    }
     etv_digest_result(request->content, result);
     etv_tag_base64url(digest, result);
 }
@@ -282,7 +287,8 @@ static int settle(request_rec *r, etv_request_t *request, apr_bucket_brigade *bb
     if (!request)
         return 0;
     settle_tag(r, request, known ? known : &now, bb, known != NULL);
-    if (!etv_conditions_any(&request->cache) || !etv_evaluate_for_cache(r, request))
+    if (!request->withheld || !etv_conditions_any(&request->cache) ||
+        !etv_evaluate_for_cache(r, request))
         return 0;
     etv_request_note(r, "revalidated");
     request->ended = 1;

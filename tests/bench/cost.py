@@ -153,10 +153,10 @@ def verdict(case, costs):
         text = f"   {more:+,.0f} to the local store, limit {LEASE_MORE}"
     elif case in PROXIED and not case.startswith("off") and (base := "off-" + case.split("-")[1]) in costs:
         ratio = costs[case] / costs[base]
-        text = f"   {ratio:.3f} x Off"
+        text = f"   {ratio:.4f} x Off"
         if case in RATIOS:
             bad = ratio > RATIOS[case][1]
-            text += f", limit {RATIOS[case][1]}"
+            text += f", limit {RATIOS[case][1]:.4f}"
     if bad:
         text += "   TOO MUCH"
         if case == "content-140k" and not has_avx2():
