@@ -109,30 +109,66 @@ int etv_entity_tag_equal_strong(const etv_entity_tag_t *a, const etv_entity_tag_
     return !a->weak && !b->weak && etv_entity_tag_equal_weak(a, b);
 }
 
+/* Whether as many characters as a digest has are there, and all of base64url. Judged once at the
+ * end, two at a time: fewer instructions than a branch for each. */
+static int has_digest(const unsigned char *at, const unsigned char *end)
+{
+    unsigned int classes = DIGEST;
+
+    if (end - at < ETV_ENTITY_TAG_DIGEST_CHARS) {
+        return 0;
+    }
+    for (int i = 0; i < ETV_ENTITY_TAG_DIGEST_CHARS; i += 2) {
+        classes &= class_of[at[i]] & class_of[at[i + 1]];
+    }
+    return (classes & DIGEST) != 0;
+}
+
+/* What a version tag may name. @return behind it; NULL when it is malformed */
+static const unsigned char *own_names(const unsigned char *at, const unsigned char *end,
+                                      etv_entity_tag_own_t *own)
+{
+    if (*at == '.' && (own->letter == 'v' || own->letter == 'u')) {
+        if (!has_digest(++at, end)) {
+            return NULL;
+        }
+        own->list = (const char *)at;
+        at += ETV_ENTITY_TAG_DIGEST_CHARS;
+    }
+    if (at < end && *at == '~' && own->letter == 'u') {
+        if (!has_digest(++at, end)) {
+            return NULL;
+        }
+        own->fields = (const char *)at;
+        at += ETV_ENTITY_TAG_DIGEST_CHARS;
+    }
+    return at;
+}
+
 int etv_entity_tag_own(const etv_entity_tag_t *tag, etv_entity_tag_own_t *own)
 {
     const unsigned char *at = (const unsigned char *)tag->opaque;
     const unsigned char *end = at + tag->len;
-    unsigned int classes = DIGEST;
 
-    if (tag->len < 1 + ETV_ENTITY_TAG_DIGEST_CHARS ||
-        (*at != 'v' && *at != 'u' && *at != 'c' && *at != 'h')) {
+    if (!tag->len || (*at != 'v' && *at != 'u' && *at != 'c' && *at != 'h')) {
         return 0;
     }
     own->letter = (char)*at++;
     own->digest = (const char *)at;
+    own->list = NULL;
+    own->fields = NULL;
     own->coding = NULL;
     own->coding_len = 0;
-    /* Judged once at the end, two at a time: fewer instructions than a branch for each. */
-    for (int i = 0; i < ETV_ENTITY_TAG_DIGEST_CHARS; i += 2) {
-        classes &= class_of[at[i]] & class_of[at[i + 1]];
-    }
-    if (!(classes & DIGEST)) {
+    if (!has_digest(at, end)) {
         return 0;
     }
     at += ETV_ENTITY_TAG_DIGEST_CHARS;
     if (at == end) {
         return 1;
+    }
+    at = own_names(at, end, own);
+    if (!at || at == end) {
+        return at != NULL;
     }
     if (*at++ != '-' || at == end || end - at > ETV_ENTITY_TAG_CODING_MOST) {
         return 0;
@@ -145,4 +181,15 @@ int etv_entity_tag_own(const etv_entity_tag_t *tag, etv_entity_tag_own_t *own)
         }
     }
     return 1;
+}
+
+static int same_name(const char *a, const char *b)
+{
+    return a && b ? etv_entity_tag_same_digest(a, b) : a == b;
+}
+
+int etv_entity_tag_own_same(const etv_entity_tag_own_t *a, const etv_entity_tag_own_t *b)
+{
+    return a->letter == b->letter && same_name(a->digest, b->digest) &&
+           same_name(a->list, b->list) && same_name(a->fields, b->fields);
 }

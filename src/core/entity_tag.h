@@ -6,6 +6,8 @@
 #ifndef ETV_CORE_ENTITY_TAG_H
 #define ETV_CORE_ENTITY_TAG_H
 
+#include <string.h>
+
 #include <apr.h>
 
 /** Characters of base64url that carry the 128 bits of one of our tags. */
@@ -46,10 +48,16 @@ int etv_entity_tag_equal_weak(const etv_entity_tag_t *a, const etv_entity_tag_t 
 /** Strong comparison (§8.8.3.2): neither is weak and the opaque parts are the same bytes. */
 int etv_entity_tag_equal_strong(const etv_entity_tag_t *a, const etv_entity_tag_t *b);
 
-/** The parts of a tag that this project may have made: letter, digest, `-coding`. */
+/**
+ * The parts of a tag that this project may have made: letter, digest, what it names, `-coding`. A
+ * version tag may name a list of models (`.`), one with `u` also a set of header fields (`~`); both
+ * names are as long as the digest, and stand in this order.
+ */
 typedef struct {
     char letter;        /**< `v`, `u`, `c` or `h` */
     const char *digest; /**< ETV_ENTITY_TAG_DIGEST_CHARS characters, not terminated */
+    const char *list;   /**< as many, of the list of models; NULL when it names none */
+    const char *fields; /**< as many, of the set of header fields; NULL when it names none */
     const char *coding; /**< the content coding behind the `-`, not terminated; NULL when none */
     apr_size_t coding_len;
 } etv_entity_tag_own_t;
@@ -59,5 +67,38 @@ typedef struct {
  * @return 1 when the text has the shape of one of our tags, 0 otherwise
  */
 int etv_entity_tag_own(const etv_entity_tag_t *tag, etv_entity_tag_own_t *own);
+
+/** Whether two digests, or names, of ETV_ENTITY_TAG_DIGEST_CHARS characters are the same. Takes the
+ *  same time whatever differs. */
+static inline int etv_entity_tag_same_digest(const char *a, const char *b)
+{
+    apr_uint64_t x[3], y[3];
+
+    memcpy(x, a, 16);
+    memcpy(x + 2, a + 14, 8); /* two characters twice */
+    memcpy(y, b, 16);
+    memcpy(y + 2, b + 14, 8);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2])) == 0;
+}
+
+/**
+ * The name of the list, where a whole If-None-Match is one uncoded weak tag that names a list and
+ * no header fields, as most clients send it: what the list parser would find, sooner. Neither
+ * digest nor name are looked at.
+ * @return as etv_entity_tag_own_t.list; NULL when the list must be parsed
+ */
+static inline const char *etv_entity_tag_sole_list(const char *field)
+{
+    enum { DOT = 4 + ETV_ENTITY_TAG_DIGEST_CHARS, END = DOT + 1 + ETV_ENTITY_TAG_DIGEST_CHARS };
+
+    return field[0] == 'W' && field[1] == '/' && field[2] == '"' &&
+                   (field[3] == 'v' || field[3] == 'u') && strlen(field) == END + 1 &&
+                   field[DOT] == '.' && field[END] == '"'
+               ? field + DOT + 1
+               : NULL;
+}
+
+/** Whether two of our own tags name the same, coding aside. */
+int etv_entity_tag_own_same(const etv_entity_tag_own_t *a, const etv_entity_tag_own_t *b);
 
 #endif

@@ -98,8 +98,7 @@ static const char *other_form(const evaluation_t *e, held_t *held, const etv_ent
     if (!held->by_digest) {
         return is_identity ? selected->identity_etag : NULL;
     }
-    if (!etv_entity_tag_own(tag, &own) || own.letter != held->parts.letter ||
-        memcmp(own.digest, held->parts.digest, ETV_ENTITY_TAG_DIGEST_CHARS) != 0) {
+    if (!etv_entity_tag_own(tag, &own) || !etv_entity_tag_own_same(&own, &held->parts)) {
         return NULL;
     }
     if (own.coding &&
@@ -107,8 +106,7 @@ static const char *other_form(const evaluation_t *e, held_t *held, const etv_ent
          !etv_accept_encoding_allows(selected->accept_encoding, own.coding, own.coding_len))) {
         return NULL;
     }
-    return is_identity ? selected->identity_etag
-                       : etv_tag_write(e->p, own.letter, own.digest, 1, own.coding, own.coding_len);
+    return is_identity ? selected->identity_etag : etv_tag_write_own(e->p, &own, 1);
 }
 
 /* §13.1.2: false when a member matches. The tag of the 200 is the best to name (§15.4.5), wherever

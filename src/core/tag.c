@@ -12,6 +12,7 @@ void etv_tag_fields_init(etv_tag_fields_t *fields, apr_pool_t *pool)
     fields->pool = pool;
     fields->data = fields->first;
     fields->len = 0;
+    fields->place_len = 0;
     fields->size = sizeof(fields->first);
 }
 
@@ -129,6 +130,7 @@ void etv_tag_make(etv_tag_t *tag, const etv_tag_fields_t *fields, const unsigned
     etv_hash_prf(tag->v, fields->data, fields->len, key);
     memcpy(tag->key, key, sizeof(tag->key));
     tag->has_u = 0;
+    tag->list = NULL;
     memset(tag->v_text, 0, sizeof(tag->v_text));
     etv_tag_base64url(tag->v_text, tag->v);
 }
@@ -142,9 +144,11 @@ void etv_tag_make_memo(etv_tag_t *tag, const etv_tag_fields_t *fields, const uns
         etv_tag_make(tag, fields, key);
         return;
     }
-    at = etv_hash_index(fields->data, fields->len) % ETV_TAG_MEMO_ENTRIES;
+    at = etv_hash_index(fields->data, fields->place_len ? fields->place_len : fields->len) %
+         ETV_TAG_MEMO_ENTRIES;
     memcpy(tag->key, key, sizeof(tag->key));
     tag->has_u = 0;
+    tag->list = NULL;
     if (memo->entries[at].len != fields->len ||
         memcmp(memo->entries[at].fields, fields->data, fields->len) != 0 ||
         memcmp(memo->entries[at].key, key, ETV_HASH_KEY_BYTES) != 0) {
@@ -179,62 +183,140 @@ const char *etv_tag_digest(etv_tag_t *tag, char letter)
     return letter == 'u' ? u_digest(tag) : tag->v_text;
 }
 
-static apr_uint64_t eight(const char *from)
-{
-    apr_uint64_t bytes;
-
-    memcpy(&bytes, from, sizeof(bytes));
-    return bytes;
-}
-
 int etv_tag_matches(etv_tag_t *tag, char letter, const char *digest)
 {
-    const char *expected;
+    return (letter == 'v' || letter == 'u') &&
+           etv_entity_tag_same_digest(etv_tag_digest(tag, letter), digest);
+}
 
-    if (letter != 'v' && letter != 'u')
+void etv_tag_digest_of_fields(char digest[ETV_ENTITY_TAG_DIGEST_CHARS], const etv_tag_t *tag,
+                              const unsigned char fields[ETV_TAG_BYTES])
+{
+    unsigned char from[ETV_TAG_BYTES + 1 + ETV_TAG_BYTES], u[ETV_TAG_BYTES];
+
+    memcpy(from, tag->v, ETV_TAG_BYTES);
+    from[ETV_TAG_BYTES] = 'u';
+    memcpy(from + ETV_TAG_BYTES + 1, fields, ETV_TAG_BYTES);
+    etv_hash_prf(u, from, sizeof(from), tag->key);
+    etv_tag_base64url(digest, u);
+}
+
+int etv_tag_is(etv_tag_t *tag, const etv_entity_tag_own_t *own)
+{
+    char digest[ETV_ENTITY_TAG_DIGEST_CHARS];
+    unsigned char fields[ETV_TAG_BYTES];
+
+    if (!own->list != !tag->list ||
+        (own->list && !etv_entity_tag_same_digest(own->list, tag->list)))
         return 0;
-    expected = etv_tag_digest(tag, letter);
-    /* 22 bytes as three overlapping words */
-    return ((eight(expected) ^ eight(digest)) | (eight(expected + 8) ^ eight(digest + 8)) |
-            (eight(expected + 14) ^ eight(digest + 14))) == 0;
+    if (!own->fields)
+        return etv_tag_matches(tag, own->letter, own->digest);
+    if (!etv_tag_from_base64url(fields, own->fields))
+        return 0;
+    etv_tag_digest_of_fields(digest, tag, fields);
+    return etv_entity_tag_same_digest(digest, own->digest);
 }
 
 char etv_tag_is_whole_list(etv_tag_t *tag, const char *list)
 {
-    enum { LETTER = 3, DIGEST = 4, QUOTE = DIGEST + ETV_ENTITY_TAG_DIGEST_CHARS };
+    enum { LETTER = 3, DIGEST = 4, BEHIND = DIGEST + ETV_ENTITY_TAG_DIGEST_CHARS };
+    const char *end = list + BEHIND + (tag->list ? 1 + ETV_ENTITY_TAG_DIGEST_CHARS : 0);
+    int from_here = tag->list == list + BEHIND + 1; /* then it is as long as that at least */
 
-    if (list[0] != 'W' || list[1] != '/' || list[2] != '"' || strlen(list) != QUOTE + 1 ||
-        list[QUOTE] != '"')
+    if (list[0] != 'W' || list[1] != '/' || list[2] != '"' ||
+        (!from_here && strlen(list) != (apr_size_t)(end - list) + 1) || end[0] != '"' || end[1])
+        return 0;
+    if (tag->list && (list[BEHIND] != '.' ||
+                      !(from_here || etv_entity_tag_same_digest(list + BEHIND + 1, tag->list))))
         return 0;
     return etv_tag_matches(tag, list[LETTER], list + DIGEST) ? list[LETTER] : 0;
 }
 
-char *etv_tag_write(apr_pool_t *p, char letter, const char *digest, int weak, const char *coding,
-                    apr_size_t coding_len)
+static char *put_digest(char *to, char mark, const char *digest)
 {
-    char *text = apr_palloc(p, 2 + 2 + 1 + ETV_ENTITY_TAG_DIGEST_CHARS + 1 + coding_len + 1);
+    *to++ = mark;
+    memcpy(to, digest, ETV_ENTITY_TAG_DIGEST_CHARS);
+    return to + ETV_ENTITY_TAG_DIGEST_CHARS;
+}
+
+char *etv_tag_write_own(apr_pool_t *p, const etv_entity_tag_own_t *own, int weak)
+{
+    char *text =
+        apr_palloc(p, 2 + 2 + 3 * (1 + ETV_ENTITY_TAG_DIGEST_CHARS) + 1 + own->coding_len + 1);
     char *to = text;
 
-    if (weak || coding) {
+    if (weak || own->coding) {
         *to++ = 'W';
         *to++ = '/';
     }
     *to++ = '"';
-    *to++ = letter;
-    memcpy(to, digest, ETV_ENTITY_TAG_DIGEST_CHARS);
-    to += ETV_ENTITY_TAG_DIGEST_CHARS;
-    if (coding) {
+    to = put_digest(to, own->letter, own->digest);
+    if (own->list)
+        to = put_digest(to, '.', own->list);
+    if (own->fields)
+        to = put_digest(to, '~', own->fields);
+    if (own->coding) {
         *to++ = '-';
-        memcpy(to, coding, coding_len);
-        to += coding_len;
+        memcpy(to, own->coding, own->coding_len);
+        to += own->coding_len;
     }
     *to++ = '"';
     *to = '\0';
     return text;
 }
 
-char *etv_tag_text(apr_pool_t *p, etv_tag_t *tag, char letter, int weak, const char *coding,
-                   apr_size_t coding_len)
+char *etv_tag_write(apr_pool_t *p, char letter, const char *digest, int weak, const char *coding,
+                    apr_size_t coding_len)
 {
-    return etv_tag_write(p, letter, etv_tag_digest(tag, letter), weak, coding, coding_len);
+    etv_entity_tag_own_t own = {letter, digest, NULL, NULL, coding, coding ? coding_len : 0};
+
+    return etv_tag_write_own(p, &own, weak);
+}
+
+char *etv_tag_text(apr_pool_t *p, etv_tag_t *tag, char letter, const unsigned char *fields,
+                   int weak, const char *coding, apr_size_t coding_len)
+{
+    char digest[ETV_ENTITY_TAG_DIGEST_CHARS], name[ETV_ENTITY_TAG_DIGEST_CHARS];
+    etv_entity_tag_own_t own = {letter, digest, tag->list, NULL, coding, coding ? coding_len : 0};
+
+    if (fields && letter == 'u') {
+        etv_tag_digest_of_fields(digest, tag, fields);
+        etv_tag_base64url(name, fields);
+        own.fields = name;
+    } else {
+        own.digest = etv_tag_digest(tag, letter);
+    }
+    return etv_tag_write_own(p, &own, weak);
+}
+
+static int digit_of(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+int etv_tag_from_base64url(unsigned char out[ETV_TAG_BYTES],
+                           const char in[ETV_ENTITY_TAG_DIGEST_CHARS])
+{
+    unsigned int bits = 0;
+    int have = 0, o = 0;
+
+    for (int i = 0; i < ETV_ENTITY_TAG_DIGEST_CHARS; i++) {
+        int digit = digit_of(in[i]);
+
+        if (digit < 0)
+            return 0;
+        bits = bits << 6 | (unsigned int)digit;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            out[o++] = (unsigned char)(bits >> have);
+        }
+    }
+    return !(bits & 15); /* the last four carry nothing */
 }

@@ -22,6 +22,7 @@ typedef struct {
     unsigned char *data;
     apr_size_t len;
     apr_size_t size;
+    apr_size_t place_len; /**< the first bytes, that choose the place in a memo; 0: all do */
     unsigned char first[1024];
 } etv_tag_fields_t;
 
@@ -84,10 +85,13 @@ typedef struct {
     unsigned char key[ETV_HASH_KEY_BYTES];
     char v_text[ETV_ENTITY_TAG_DIGEST_CHARS + 2]; /**< base64url, not terminated; 2 bytes slack */
     char u_text[ETV_ENTITY_TAG_DIGEST_CHARS + 2];
-    int has_u; /**< u_text was computed */
+    int has_u;        /**< u_text was computed */
+    const char *list; /**< the name of the list of models that it is made of, as it stands in the
+                           text, ETV_ENTITY_TAG_DIGEST_CHARS characters; NULL when it names none */
 } etv_tag_t;
 
-/** The digest of the fields for the letter `v`; that for `u` is made when first asked for. */
+/** The digest of the fields for the letter `v`; that for `u` is made when first asked for. Names no
+ *  list: whoever adds one has put it into the fields. */
 void etv_tag_make(etv_tag_t *tag, const etv_tag_fields_t *fields, const unsigned char *key);
 
 /** Longest fields that are remembered, and how many; for one thread about 20 KB. */
@@ -124,9 +128,18 @@ const char *etv_tag_digest(etv_tag_t *tag, char letter);
  */
 int etv_tag_matches(etv_tag_t *tag, char letter, const char *digest);
 
+/** The digest of a `u` tag that names a set of header fields. Of another set, or none, it is
+ * another one. */
+void etv_tag_digest_of_fields(char digest[ETV_ENTITY_TAG_DIGEST_CHARS], const etv_tag_t *tag,
+                              const unsigned char fields[ETV_TAG_BYTES]);
+
+/** Whether one of our own tags is this one, coding aside: its digest is right, and it names the
+ * same list of models; whatever set of header fields it names, it was made with that. */
+int etv_tag_is(etv_tag_t *tag, const etv_entity_tag_own_t *own);
+
 /**
- * Whether a whole If-None-Match is exactly one uncoded weak tag, as most clients send it, and the
- * right one: the answer of the list parser, sooner.
+ * Whether a whole If-None-Match is exactly one uncoded weak tag without a set of header fields, as
+ * most clients send it, and the right one: the answer of the list parser, sooner.
  * @return the letter, or 0 when the list must be parsed
  */
 char etv_tag_is_whole_list(etv_tag_t *tag, const char *list);
@@ -141,12 +154,22 @@ char etv_tag_is_whole_list(etv_tag_t *tag, const char *list);
 char *etv_tag_write(apr_pool_t *p, char letter, const char *digest, int weak, const char *coding,
                     apr_size_t coding_len);
 
-/** As etv_tag_write, with the digest that a tag has for a letter. */
-char *etv_tag_text(apr_pool_t *p, etv_tag_t *tag, char letter, int weak, const char *coding,
-                   apr_size_t coding_len);
+/** As etv_tag_write, with all that one of our own tags says. */
+char *etv_tag_write_own(apr_pool_t *p, const etv_entity_tag_own_t *own, int weak);
+
+/**
+ * As etv_tag_write, with the digest that a tag has for a letter, and its list.
+ * @param fields  with `u`: the set of header fields that the text shall name; NULL for none
+ */
+char *etv_tag_text(apr_pool_t *p, etv_tag_t *tag, char letter, const unsigned char *fields,
+                   int weak, const char *coding, apr_size_t coding_len);
 
 /** Base64url without padding (RFC 4648 §5) of 16 bytes: 22 characters, not terminated. */
 void etv_tag_base64url(char out[ETV_ENTITY_TAG_DIGEST_CHARS],
                        const unsigned char in[ETV_TAG_BYTES]);
+
+/** The bytes of such a text. @return 0 when it is not exactly what etv_tag_base64url writes */
+int etv_tag_from_base64url(unsigned char out[ETV_TAG_BYTES],
+                           const char in[ETV_ENTITY_TAG_DIGEST_CHARS]);
 
 #endif

@@ -27,8 +27,14 @@ static void check_tag(const etv_entity_tag_t *tag)
     /* put together again it is the same text */
     ETV_MUST(strchr("vuch", own.letter));
     ETV_MUST(!own.coding || (own.coding_len >= 1 && own.coding_len <= 64));
-    n = snprintf(text, sizeof(text), "%c%.*s%s%.*s", own.letter, ETV_ENTITY_TAG_DIGEST_CHARS,
-                 own.digest, own.coding ? "-" : "", (int)own.coding_len,
+    ETV_MUST(!own.list || strchr("vu", own.letter));
+    ETV_MUST(!own.fields || own.letter == 'u');
+    ETV_MUST(etv_entity_tag_own_same(&own, &own));
+    n = snprintf(text, sizeof(text), "%c%.*s%s%.*s%s%.*s%s%.*s", own.letter,
+                 ETV_ENTITY_TAG_DIGEST_CHARS, own.digest, own.list ? "." : "",
+                 own.list ? ETV_ENTITY_TAG_DIGEST_CHARS : 0, own.list ? own.list : "",
+                 own.fields ? "~" : "", own.fields ? ETV_ENTITY_TAG_DIGEST_CHARS : 0,
+                 own.fields ? own.fields : "", own.coding ? "-" : "", (int)own.coding_len,
                  own.coding ? own.coding : "");
     ETV_MUST(n == (int)tag->len && memcmp(text, tag->opaque, tag->len) == 0);
 }

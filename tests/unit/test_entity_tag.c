@@ -267,6 +267,30 @@ START_TEST(test_own)
         {"v+Zaz09-_AZaz09-_AZaz09", 0, NULL},
         {"vAZaz09-_AZaz09-_AZaz0=", 0, NULL},
         {"v/Zaz09-_AZaz09-_AZaz09-gzip", 0, NULL},
+        {"v" D22 "." D22, 'v', NULL},
+        {"u" D22 "." D22, 'u', NULL},
+        {"u" D22 "~" D22, 'u', NULL},
+        {"u" D22 "." D22 "~" D22, 'u', NULL},
+        {"v" D22 "." D22 "-gzip", 'v', "gzip"},
+        {"u" D22 "." D22 "~" D22 "-br", 'u', "br"},
+        {"u" D22 "~" D22 "--.x", 'u', "-.x"},
+        {"v" D22 "-." D22, 'v', "." D22},
+        {"v" D22 "~" D22, 0, NULL},
+        {"v" D22 "." D22 "~" D22, 0, NULL},
+        {"u" D22 "~" D22 "." D22, 0, NULL},
+        {"u" D22 "~" D22 "~" D22, 0, NULL},
+        {"v" D22 "." D22 "." D22, 0, NULL},
+        {"c" D22 "." D22, 0, NULL},
+        {"h" D22 "~" D22, 0, NULL},
+        {"v" D22 ".", 0, NULL},
+        {"u" D22 "~", 0, NULL},
+        {"u" D22 "." D22 "~", 0, NULL},
+        {"v" D22 ".-gzip", 0, NULL},
+        {"v" D22 ".AZaz09-_AZaz09-_AZaz0", 0, NULL},
+        {"v" D22 ".+Zaz09-_AZaz09-_AZaz09", 0, NULL},
+        {"u" D22 "~AZaz09-_AZaz09-_AZaz0=", 0, NULL},
+        {"v" D22 "." D22 "A", 0, NULL},
+        {"v" D22 "." D22 "-", 0, NULL},
     };
 
     for (size_t i = 0; i < ETV_ROWS(rows); i++) {
@@ -277,7 +301,11 @@ START_TEST(test_own)
                       rows[i].opaque);
         if (rows[i].letter) {
             ck_assert_int_eq(own.letter, rows[i].letter);
+            const char *dot = strchr(tag.opaque, '.'), *tilde = strchr(tag.opaque, '~');
+
             ck_assert_ptr_eq(own.digest, tag.opaque + 1);
+            ck_assert_ptr_eq(own.list, dot == tag.opaque + 23 ? dot + 1 : NULL);
+            ck_assert_ptr_eq(own.fields, tilde ? tilde + 1 : NULL);
             ck_assert_int_eq(own.coding == NULL, rows[i].coding == NULL);
             ck_assert_uint_eq(own.coding_len, rows[i].coding ? strlen(rows[i].coding) : 0);
             if (rows[i].coding) {

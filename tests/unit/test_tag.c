@@ -131,16 +131,16 @@ START_TEST(text_and_match_agree)
     etv_tag_fields_init(&fields, p);
     etv_tag_fields_add_string(&fields, "x");
     etv_tag_make(&tag, &fields, key);
-    text = etv_tag_text(p, &tag, 'v', 1, NULL, 0);
+    text = etv_tag_text(p, &tag, 'v', NULL, 1, NULL, 0);
     ck_assert_int_eq((int)strlen(text), 2 + 2 + 1 + 22);
     ck_assert_int_eq(strncmp(text, "W/\"v", 4), 0);
     ck_assert(matches(&tag, text));
-    text = etv_tag_text(p, &tag, 'u', 0, NULL, 0);
+    text = etv_tag_text(p, &tag, 'u', NULL, 0, NULL, 0);
     ck_assert_int_eq(strncmp(text, "\"u", 2), 0);
     ck_assert(matches(&tag, text));
     text[1] = 'v'; /* the same digest under the other letter is no tag of ours */
     ck_assert(!matches(&tag, text));
-    text = etv_tag_text(p, &tag, 'v', 0, "gzip", 4);
+    text = etv_tag_text(p, &tag, 'v', NULL, 0, "gzip", 4);
     ck_assert_int_eq(strncmp(text, "W/\"v", 4), 0); /* coded: always weak */
     ck_assert_str_eq(text + 4 + 22, "-gzip\"");
     ck_assert(matches(&tag, text));
@@ -248,11 +248,14 @@ START_TEST(a_whole_list_of_one)
     etv_tag_fields_init(&fields, pool);
     etv_tag_fields_add_string(&fields, "x");
     etv_tag_make(&tag, &fields, key);
-    text = etv_tag_text(pool, &tag, 'v', 1, NULL, 0);
+    text = etv_tag_text(pool, &tag, 'v', NULL, 1, NULL, 0);
     ck_assert_int_eq(etv_tag_is_whole_list(&tag, text), 'v');
-    ck_assert_int_eq(etv_tag_is_whole_list(&tag, etv_tag_text(pool, &tag, 'u', 1, NULL, 0)), 'u');
-    ck_assert_int_eq(etv_tag_is_whole_list(&tag, etv_tag_text(pool, &tag, 'v', 0, NULL, 0)), 0);
-    ck_assert_int_eq(etv_tag_is_whole_list(&tag, etv_tag_text(pool, &tag, 'v', 1, "br", 2)), 0);
+    ck_assert_int_eq(etv_tag_is_whole_list(&tag, etv_tag_text(pool, &tag, 'u', NULL, 1, NULL, 0)),
+                     'u');
+    ck_assert_int_eq(etv_tag_is_whole_list(&tag, etv_tag_text(pool, &tag, 'v', NULL, 0, NULL, 0)),
+                     0);
+    ck_assert_int_eq(etv_tag_is_whole_list(&tag, etv_tag_text(pool, &tag, 'v', NULL, 1, "br", 2)),
+                     0);
     ck_assert_int_eq(etv_tag_is_whole_list(&tag, apr_pstrcat(pool, text, ",", NULL)), 0);
     ck_assert_int_eq(etv_tag_is_whole_list(&tag, ""), 0);
     ck_assert_int_eq(etv_tag_is_whole_list(&tag, "*"), 0);
@@ -262,12 +265,91 @@ START_TEST(a_whole_list_of_one)
 }
 END_TEST
 
+START_TEST(base64url_is_read_strictly)
+{
+    unsigned char bytes[ETV_TAG_BYTES], again[ETV_TAG_BYTES];
+    char text[ETV_ENTITY_TAG_DIGEST_CHARS];
+
+    for (int round = 0; round < 256; round++) {
+        for (int i = 0; i < ETV_TAG_BYTES; i++)
+            bytes[i] = (unsigned char)(round * (i + 1) + i);
+        etv_tag_base64url(text, bytes);
+        ck_assert(etv_tag_from_base64url(again, text));
+        ck_assert_mem_eq(again, bytes, sizeof(bytes));
+        for (int i = 0; i < ETV_ENTITY_TAG_DIGEST_CHARS; i += 7) {
+            char was = text[i];
+
+            text[i] = "=+/ \x80"[round % 5];
+            ck_assert(!etv_tag_from_base64url(again, text));
+            text[i] = was;
+        }
+    }
+    /* of the last digit two bits count: each other value is another text for the same bytes */
+    memset(text, 'A', sizeof(text));
+    for (char last = 'A'; last <= 'Z'; last++) {
+        text[ETV_ENTITY_TAG_DIGEST_CHARS - 1] = last;
+        ck_assert_int_eq(etv_tag_from_base64url(again, text), (last - 'A') % 16 == 0);
+    }
+}
+END_TEST
+
+static int is(etv_tag_t *tag, const char *text)
+{
+    const char *cursor = text;
+    etv_entity_tag_t parsed;
+    etv_entity_tag_own_t own;
+
+    ck_assert_int_eq(etv_entity_tag_next(text, &cursor, &parsed), ETV_ENTITY_TAG_ONE);
+    return etv_entity_tag_own(&parsed, &own) && etv_tag_is(tag, &own);
+}
+
+START_TEST(tags_that_name_lists_and_fields)
+{
+    static const unsigned char fields_id[ETV_TAG_BYTES] = "fifteen bytes..";
+    static const char list[] = "ListListListListListAA", other[] = "ListListListListListBA";
+    etv_tag_fields_t fields;
+    etv_tag_t tag, plain;
+    char *text;
+
+    etv_tag_fields_init(&fields, pool);
+    etv_tag_fields_add_string(&fields, "x");
+    etv_tag_make(&tag, &fields, key);
+    plain = tag;
+    tag.list = list;
+    text = etv_tag_text(pool, &tag, 'v', NULL, 1, NULL, 0);
+    ck_assert_uint_eq(strlen(text), 2 + 2 + 1 + 22 + 1 + 22);
+    ck_assert(is(&tag, text));
+    ck_assert(!is(&plain, text));
+    ck_assert_int_eq(etv_tag_is_whole_list(&tag, text), 'v');
+    ck_assert_int_eq(etv_tag_is_whole_list(&plain, text), 0);
+    ck_assert_int_eq(etv_tag_is_whole_list(&tag, etv_tag_text(pool, &plain, 'v', NULL, 1, NULL, 0)),
+                     0);
+    tag.list = other;
+    ck_assert(!is(&tag, text));
+    ck_assert_int_eq(etv_tag_is_whole_list(&tag, text), 0);
+    tag.list = list;
+    text = etv_tag_text(pool, &tag, 'u', fields_id, 0, "br", 2);
+    ck_assert_uint_eq(strlen(text), 2 + 2 + 1 + 22 + 1 + 22 + 1 + 22 + 3);
+    ck_assert_mem_eq(text + 4 + 22, ".ListListListListListAA~", 24);
+    ck_assert(is(&tag, text));
+    /* neither what it names, nor that it names something, can be changed */
+    text[4 + 22 + 24] ^= 1;
+    ck_assert(!is(&tag, text));
+    text[4 + 22 + 24] ^= 1;
+    ck_assert(is(&tag, text));
+    memmove(text + 4 + 22 + 23, text + 4 + 22 + 23 + 23, strlen(text + 4 + 22 + 23 + 23) + 1);
+    ck_assert(!is(&tag, text));
+    ck_assert_ptr_null(strchr(etv_tag_text(pool, &tag, 'v', fields_id, 1, NULL, 0), '~'));
+}
+END_TEST
+
 int main(void)
 {
     return etv_check_run(
-        "tag", (const TTest *[]){base64url_is_that_of_rfc_4648, fields_cannot_be_confused,
-                                 long_fields_are_taken_whole, letters_and_keys_give_other_digests,
-                                 text_and_match_agree, the_memo_changes_nothing,
-                                 lower_case_is_that_of_ascii, long_host_after_long_fields,
-                                 a_whole_list_of_one, lower_case_at_every_place, NULL});
+        "tag", (const TTest *[]){
+                   base64url_is_that_of_rfc_4648, fields_cannot_be_confused,
+                   long_fields_are_taken_whole, letters_and_keys_give_other_digests,
+                   text_and_match_agree, the_memo_changes_nothing, lower_case_is_that_of_ascii,
+                   long_host_after_long_fields, a_whole_list_of_one, lower_case_at_every_place,
+                   base64url_is_read_strictly, tags_that_name_lists_and_fields, NULL});
 }
