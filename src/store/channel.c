@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/channel.h"
 
-#include <errno.h>
-#include <linux/futex.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "store/futex.h"
 
 /* Both packed words have milliseconds, good for 34 years of uptime, below 24 bits of a number. */
 #define UNTIL_BITS  40
@@ -171,26 +169,12 @@ void etv_channel_resign(etv_channel_t *ch, apr_uint32_t owner, int *wrapped)
     }
 }
 
-/* On 32 bits with a 64-bit time, the first system call would misread the C library's timespec. */
-#if defined(SYS_futex_time64) && !defined(__LP64__)
-#define FUTEX (sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex)
-#else
-#define FUTEX SYS_futex
-#endif
-
 void etv_channel_await(etv_channel_t *ch, apr_uint32_t seen, apr_interval_time_t most_us)
 {
-    struct timespec t = {.tv_sec = (time_t)(most_us / APR_USEC_PER_SEC),
-                         .tv_nsec = (long)(most_us % APR_USEC_PER_SEC) * 1000};
-
-    if (most_us > 0 && syscall(FUTEX, &ch->handover, FUTEX_WAIT, seen, &t, NULL, 0) < 0 &&
-        errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT) {
-        usleep(10000); /* not allowed here: better late than busy */
-    }
+    etv_futex_await(&ch->handover, seen, most_us);
 }
 
 void etv_channel_wake(etv_channel_t *ch)
 {
-    atomic_fetch_add(&ch->handover, 1);
-    syscall(FUTEX, &ch->handover, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+    etv_futex_wake(&ch->handover);
 }

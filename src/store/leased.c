@@ -18,24 +18,33 @@ static etv_hash128_t key_of(const etv_redis_t *r, const etv_model_t *m)
 /* The server of an epoch. They change so seldom that each thread keeps its own copy. */
 static int know_facts(const etv_redis_t *r, apr_uint32_t epoch, etv_snapshot_t *snapshot)
 {
-    static _Thread_local struct {
+    typedef struct {
         const etv_channel_t *channel;
         apr_uint32_t epoch;
         etv_channel_facts_t facts;
-    } memo;
+    } memo_t;
+    static _Thread_local memo_t own;
+    memo_t *memo = &own; /* finding a thread's own data takes a call */
 
-    if (memo.channel != r->config.channel || memo.epoch != epoch) {
-        memo.channel = NULL;
-        if (!etv_channel_get_facts(r->config.channel, epoch, &memo.facts))
+    if (memo->channel != r->config.channel || memo->epoch != epoch) {
+        memo->channel = NULL;
+        if (!etv_channel_get_facts(r->config.channel, epoch, &memo->facts))
             return 0;
-        memo.channel = r->config.channel;
-        memo.epoch = epoch;
+        memo->channel = r->config.channel;
+        memo->epoch = epoch;
     }
-    memcpy(snapshot->kept_instance, memo.facts.instance, ETV_INSTANCE_BYTES);
-    memcpy(snapshot->kept_secret, memo.facts.secret, ETV_SECRET_BYTES);
+    memcpy(snapshot->kept_instance, memo->facts.instance, ETV_INSTANCE_BYTES);
+    memcpy(snapshot->kept_secret, memo->facts.secret, ETV_SECRET_BYTES);
     snapshot->instance = snapshot->kept_instance;
     snapshot->secret = r->config.keep_secret ? snapshot->kept_secret : NULL;
     return 1;
+}
+
+static void set_found(etv_model_t *m)
+{
+    m->state = ETV_MODEL_FOUND;
+    m->token = m->kept.token;
+    m->token_len = m->kept.len;
 }
 
 /* 1: the state of the model is known. */
@@ -47,9 +56,7 @@ static int find_one(const etv_redis_t *r, etv_model_t *m, apr_uint32_t epoch, ap
         m->state = ETV_MODEL_ABSENT;
         return !m->may_create;
     }
-    m->state = ETV_MODEL_FOUND;
-    m->token = m->kept.token;
-    m->token_len = m->kept.len;
+    set_found(m);
     return 1;
 }
 
@@ -71,7 +78,7 @@ static void remember_one(const etv_redis_t *r, const etv_model_t *m, apr_uint32_
     etv_mirror_class_e class = ETV_MIRROR_CONFIGURED;
     etv_mirror_value_t value = {.words = {0}};
 
-    if (m->state == ETV_MODEL_UNUSABLE)
+    if (m->state == ETV_MODEL_UNUSABLE || m->state == ETV_MODEL_OPEN)
         return;
     value.absent = m->state == ETV_MODEL_ABSENT;
     if (!value.absent) {
@@ -180,14 +187,95 @@ etv_lookup_e etv_leased_lookup(etv_store_t *store, apr_pool_t *p, etv_model_t *m
     return ask_within_bounds(r, p, models, n, lease, now_us, snapshot);
 }
 
-/* The client's next request, at any child of this host, sees the bump: also one of which only the
+/* The client's next request, at any child of this host, sees what was done: also where only the
  * acknowledgement was lost. */
-apr_status_t etv_leased_bump(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n)
+static apr_status_t forget(etv_store_t *store, const etv_model_t *models, int n,
+                           apr_status_t status)
 {
     etv_redis_t *r = (etv_redis_t *)store;
-    apr_status_t status = etv_redis_bump(store, p, models, n);
 
     for (int i = 0; i < n && status != APR_EINVAL; i++)
         etv_mirror_invalidate(r->config.mirror, key_of(r, models + i));
     return status;
 }
+
+apr_status_t etv_leased_bump(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n)
+{
+    return forget(store, models, n, etv_redis_bump(store, p, models, n));
+}
+
+/* --- changes --- */
+
+static apr_status_t announce(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n,
+                             const etv_change_id_t *id, int as_read)
+{
+    return forget(store, models, n, etv_redis_changes.announce(store, p, models, n, id, as_read));
+}
+
+static apr_status_t complete(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n,
+                             const etv_change_id_t *id)
+{
+    return forget(store, models, n, etv_redis_changes.complete(store, p, models, n, id));
+}
+
+static apr_status_t withdraw(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n,
+                             const etv_change_id_t *id)
+{
+    return forget(store, models, n, etv_redis_changes.withdraw(store, p, models, n, id));
+}
+
+static apr_status_t rescue(etv_store_t *store, apr_pool_t *p, etv_model_t *model, int *still_open)
+{
+    return forget(store, model, 1, etv_redis_changes.rescue(store, p, model, still_open));
+}
+
+static apr_status_t bump_if(etv_store_t *store, apr_pool_t *p, etv_model_t *model,
+                            const char *digest, apr_size_t digest_len, int *bumped)
+{
+    return forget(store, model, 1,
+                  etv_redis_changes.bump_if(store, p, model, digest, digest_len, bumped));
+}
+
+const etv_change_ops_t etv_leased_changes = {.announce = announce,
+                                             .complete = complete,
+                                             .withdraw = withdraw,
+                                             .rescue = rescue,
+                                             .bump_if = bump_if};
+
+/* --- versions as of an earlier moment --- */
+
+static void moment(etv_store_t *store, etv_moment_t *at)
+{
+    const etv_redis_t *r = (const etv_redis_t *)store;
+    apr_uint64_t lease = etv_channel_lease(r->config.channel);
+
+    at->mark = 0;
+    at->at_us = etv_boottime_us();
+    at->epoch = etv_channel_epoch_of(lease);
+    at->known = etv_channel_holds(lease, at->at_us);
+}
+
+/* What this host had been told by then, and nothing was heard since that would make it void. */
+static etv_lookup_e recall(etv_store_t *store, etv_model_t *models, int n, const etv_moment_t *at,
+                           etv_snapshot_t *snapshot)
+{
+    const etv_redis_t *r = (const etv_redis_t *)store;
+    apr_uint64_t lease = etv_channel_lease(r->config.channel);
+    apr_time_t now_us = etv_boottime_us();
+
+    if (!at->known || etv_channel_epoch_of(lease) != at->epoch || !etv_channel_holds(lease, now_us))
+        return ETV_LOOKUP_UNAVAILABLE;
+    for (int i = 0; i < n; i++) {
+        etv_model_t *m = models + i;
+
+        if (!etv_mirror_recall(r->config.mirror, key_of(r, m), at->epoch, now_us, at->at_us,
+                               &m->kept) ||
+            m->kept.absent)
+            return ETV_LOOKUP_UNAVAILABLE;
+        set_found(m);
+    }
+    return know_facts(r, at->epoch, snapshot) ? ETV_LOOKUP_OK : ETV_LOOKUP_UNAVAILABLE;
+}
+
+const etv_declared_ops_t etv_leased_declared = {
+    .moment = moment, .recall = recall, .put = etv_redis_put, .get = etv_redis_get};

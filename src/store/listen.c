@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,6 +11,7 @@
 
 #include "store/boottime.h"
 #include "store/push.h"
+#include "store/worker.h"
 
 /** A leader shows that it is alive this often, at least; a follower is late by up to the jitter. */
 #define RENEW_US  100000
@@ -298,9 +297,19 @@ static apr_time_t confirmed_since(etv_listener_t *l, apr_time_t asked_us, apr_ti
     return since < asked_us ? since : asked_us;
 }
 
+/** From now on all changes are heard; what happened since the last epoch ended is not known. */
+static void tell_watchers(const etv_listener_t *l)
+{
+    if (l->r->config.feed) {
+        etv_feed_write_gap(l->r->config.feed, l->r->config.scope);
+    }
+}
+
 static void publish(etv_listener_t *l, apr_time_t since_us)
 {
-    if (!l->has_facts) {
+    int begins = !l->has_facts;
+
+    if (begins) {
         etv_channel_set_facts(l->channel, l->epoch, &l->facts);
         l->has_facts = 1;
     }
@@ -312,6 +321,9 @@ static void publish(etv_listener_t *l, apr_time_t since_us)
     l->failures = 0;
     l->good_us = l->asked_us;
     l->published = 1;
+    if (begins) {
+        tell_watchers(l);
+    }
 }
 
 /** The facts of this epoch are still what readers see: a former leader may have slept while it
@@ -435,26 +447,6 @@ static void *run(void *listener)
     return NULL;
 }
 
-static apr_status_t start_thread(etv_listener_t *l)
-{
-    sigset_t all, before;
-    pthread_attr_t attr;
-    pthread_t thread;
-    int rv = pthread_attr_init(&attr);
-
-    if (rv) {
-        return rv;
-    }
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    /* Signals are the server's business; the thread inherits the mask. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rv = pthread_create(&thread, &attr, run, l);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return rv;
-}
-
 apr_status_t etv_listen_start(etv_redis_t *r, etv_listener_t **listener)
 {
     etv_listener_t *l = calloc(1, sizeof(*l));
@@ -475,7 +467,7 @@ apr_status_t etv_listen_start(etv_redis_t *r, etv_listener_t **listener)
     l->watch = (etv_conn_watch_t){l->wake_fd, RENEW_US, renew, l};
     etv_push_init(&l->push, r);
     if (rv == APR_SUCCESS) {
-        rv = start_thread(l);
+        rv = etv_worker_start(run, l);
     }
     if (rv != APR_SUCCESS) {
         atomic_store(&l->refs, 1);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/local.h"
+#include "store/local_store.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include <apr_general.h>
@@ -12,14 +11,6 @@
 
 /* Between two lines of the log. */
 #define QUIET_US (10 * APR_USEC_PER_SEC)
-
-typedef struct {
-    etv_store_t store; /* first: the contract's view of it */
-    etv_table_t *table;
-    etv_hash128_t scope;
-    etv_log_t log;
-    _Atomic apr_int64_t quiet_until_us; /* for the log */
-} local_t;
 
 typedef struct {
     etv_table_t *table;
@@ -46,21 +37,25 @@ static int leave(void *baton, const etv_table_entry_t *current, etv_hash128_t *v
     return 0;
 }
 
-static apr_status_t write_token(local_t *local, etv_hash128_t key, int replace, apr_time_t now_us,
-                                etv_table_entry_t *entry)
+apr_uint64_t etv_local_least_token(apr_time_t now_us)
 {
-    new_token_t want = {local->table, replace, 0};
     apr_uint16_t random = 0;
-    apr_status_t rv = apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
 
-    if (rv != APR_SUCCESS)
-        return rv;
-    want.least = etv_token_after(0, now_us, random);
+    /* Where there is no chance, the table's own count tells tokens apart. */
+    apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
+    return etv_token_after(0, now_us, random);
+}
+
+static apr_status_t write_token(etv_local_t *local, etv_hash128_t key, int replace,
+                                apr_time_t now_us, etv_table_entry_t *entry)
+{
+    new_token_t want = {local->table, replace, etv_local_least_token(now_us)};
+
     return etv_table_update(local->table, key, now_us, now_us, set_token, &want, entry);
 }
 
 /* The number's own bytes: only equality matters, and they are made for every request. */
-static void set_found(etv_model_t *model, apr_uint64_t number)
+void etv_local_set_found(etv_model_t *model, apr_uint64_t number)
 {
     model->state = ETV_MODEL_FOUND;
     model->kept.words[0] = number;
@@ -68,7 +63,7 @@ static void set_found(etv_model_t *model, apr_uint64_t number)
     model->token_len = sizeof(number);
 }
 
-static apr_status_t lookup_one(local_t *local, etv_model_t *model, apr_time_t now_us)
+static apr_status_t lookup_one(etv_local_t *local, etv_model_t *model, apr_time_t now_us)
 {
     etv_hash128_t key = etv_hash_scoped(model->hash, local->scope);
     etv_table_entry_t entry;
@@ -89,11 +84,11 @@ static apr_status_t lookup_one(local_t *local, etv_model_t *model, apr_time_t no
         if (rv != APR_SUCCESS)
             return rv;
     }
-    set_found(model, entry.value.lo);
+    etv_local_set_found(model, entry.value.lo);
     return APR_SUCCESS;
 }
 
-static void log_busy(local_t *local, apr_status_t rv)
+void etv_local_log_busy(etv_local_t *local, apr_status_t rv)
 {
     apr_int64_t now = etv_boottime_us(), quiet = atomic_load(&local->quiet_until_us);
 
@@ -104,28 +99,39 @@ static void log_busy(local_t *local, apr_status_t rv)
                   "ETV0201: the embedded store's table cannot be written");
 }
 
+void etv_local_tell(const etv_local_t *local, const etv_model_t *model)
+{
+    if (local->feed)
+        etv_feed_write(local->feed, local->scope, model->name, model->name_len);
+}
+
+void etv_local_set_snapshot(const etv_local_t *local, etv_snapshot_t *snapshot)
+{
+    snapshot->instance = etv_table_instance(local->table);
+    snapshot->secret = etv_table_secret(local->table);
+}
+
 static etv_lookup_e local_lookup(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n,
                                  etv_snapshot_t *snapshot)
 {
-    local_t *local = (local_t *)store;
+    etv_local_t *local = (etv_local_t *)store;
 
     (void)p;
     for (int i = 0; i < n; i++) {
         apr_status_t rv = lookup_one(local, models + i, snapshot->now_us);
 
         if (rv != APR_SUCCESS) {
-            log_busy(local, rv);
+            etv_local_log_busy(local, rv);
             return ETV_LOOKUP_UNAVAILABLE;
         }
     }
-    snapshot->instance = etv_table_instance(local->table);
-    snapshot->secret = etv_table_secret(local->table);
+    etv_local_set_snapshot(local, snapshot);
     return ETV_LOOKUP_OK;
 }
 
-static apr_status_t local_bump(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n)
+apr_status_t etv_local_bump(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n)
 {
-    local_t *local = (local_t *)store;
+    etv_local_t *local = (etv_local_t *)store;
     apr_time_t now_us = apr_time_now();
 
     (void)p;
@@ -135,23 +141,36 @@ static apr_status_t local_bump(etv_store_t *store, apr_pool_t *p, etv_model_t *m
         apr_status_t rv = write_token(local, key, 1, now_us, &entry);
 
         if (rv != APR_SUCCESS) {
-            log_busy(local, rv);
+            etv_local_log_busy(local, rv);
             return rv;
         }
-        set_found(models + i, entry.value.lo);
+        etv_local_set_found(models + i, entry.value.lo);
+        etv_local_tell(local, models + i);
     }
     return APR_SUCCESS;
 }
 
-static const etv_store_ops_t local_ops = {"local", local_lookup, local_bump, NULL};
+static const etv_store_ops_t local_ops = {.kind = "local",
+                                          .lookup = local_lookup,
+                                          .bump = etv_local_bump,
+                                          .changes = &etv_local_changes,
+                                          .declared = &etv_local_declared};
 
 etv_store_t *etv_local_create(apr_pool_t *p, etv_table_t *table, const char *scope, etv_log_t log)
 {
-    local_t *local = apr_pcalloc(p, sizeof(*local));
+    etv_local_t *local = apr_pcalloc(p, sizeof(*local));
 
     local->store.ops = &local_ops;
     local->table = table;
     local->scope = etv_hash_name(scope, strlen(scope));
     local->log = log;
     return &local->store;
+}
+
+void etv_local_share(etv_store_t *store, etv_pending_t *pending, etv_feed_t *feed)
+{
+    etv_local_t *local = (etv_local_t *)store;
+
+    local->pending = pending;
+    local->feed = feed;
 }

@@ -7,6 +7,8 @@
 #ifndef ETV_STORE_LOCAL_H
 #define ETV_STORE_LOCAL_H
 
+#include "store/feed.h"
+#include "store/pending.h"
 #include "store/store.h"
 #include "store/table.h"
 
@@ -15,5 +17,13 @@
  * @param scope  tells stores that share a table apart: address and key prefix
  */
 etv_store_t *etv_local_create(apr_pool_t *p, etv_table_t *table, const char *scope, etv_log_t log);
+
+/**
+ * What else the host's processes share; before the store is used.
+ * @param pending  where changes of this store are recorded, under the hash of its scope: it knows
+ *                 no other record of them; NULL: none is ever under way
+ * @param feed     to write bumps to; NULL for none
+ */
+void etv_local_share(etv_store_t *store, etv_pending_t *pending, etv_feed_t *feed);
 
 #endif

@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/mirror.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
-/*
- * The state of an entry: a version, counted up by every writer, the process that writes or wrote
- * it, and two bits. Only the writer that made it busy leaves that state, or one that finds its
- * process gone; so the fields have one writer at a time, and a reader that sees the same live state
- * before and after has read what one writer wrote.
- */
-#define STATE_EMPTY   0u
-#define STATE_BUSY    1u
-#define STATE_LIVE    2u
-#define STATE_BITS    3u
-#define PID_SHIFT     2
-#define PID_MASK      0xffffffu
-#define VERSION_SHIFT 26
+#include "store/boottime.h"
+#include "store/slot_state.h"
 
 /* A number has 19 digits. */
 #define TOKEN_WORDS_USUAL 3
@@ -39,12 +25,13 @@
 #define IDLE_US apr_time_from_sec(600)
 
 typedef struct {
-    _Atomic apr_uint64_t state;
+    _Atomic apr_uint64_t state; /* store/slot_state.h */
     _Atomic apr_uint64_t key_lo, key_hi;
     _Atomic apr_uint64_t generation;
     _Atomic apr_uint64_t what; /* epoch << 32 | class << 16 | absent << 8 | length of the token */
     _Atomic apr_int64_t used_us;
     _Atomic apr_int64_t asked_us;
+    _Atomic apr_int64_t known_us; /* when it had been told: not before it was installed */
     _Atomic apr_uint64_t token[ETV_MIRROR_TOKEN_WORDS];
 } entry_t;
 
@@ -159,8 +146,11 @@ static void read_value(const entry_t *e, apr_uint64_t what, etv_mirror_value_t *
     value->absent = (unsigned char)(what >> 8 & 1);
 }
 
-int etv_mirror_find(etv_mirror_t *mirror, etv_hash128_t key, apr_uint32_t epoch, apr_time_t now_us,
-                    etv_mirror_value_t *value)
+/* @param by_us  what was not known then is not found; NULL: whenever */
+static inline __attribute__((always_inline)) int find(etv_mirror_t *mirror, etv_hash128_t key,
+                                                      apr_uint32_t epoch, apr_time_t now_us,
+                                                      const apr_time_t *by_us,
+                                                      etv_mirror_value_t *value)
 {
     apr_time_t oldest_us = now_us - AGE_MOST_US - (apr_time_t)(key.hi & AGE_SPREAD);
     entry_t *set = set_of(mirror, key);
@@ -169,15 +159,18 @@ int etv_mirror_find(etv_mirror_t *mirror, etv_hash128_t key, apr_uint32_t epoch,
         apr_uint64_t state = atomic_load_explicit(&e->state, memory_order_acquire);
         apr_uint64_t what, generation;
         apr_time_t asked_us;
+        int late;
 
-        if ((state & STATE_BITS) != STATE_LIVE || !has_key(e, key))
+        if (etv_slot_of(state) != ETV_SLOT_LIVE || !has_key(e, key))
             continue;
         what = atomic_load_explicit(&e->what, memory_order_acquire);
         generation = atomic_load_explicit(&e->generation, memory_order_acquire);
         asked_us = atomic_load_explicit(&e->asked_us, memory_order_acquire);
+        late = by_us && atomic_load_explicit(&e->known_us, memory_order_acquire) > *by_us;
         read_value(e, what, value);
-        if (atomic_load_explicit(&e->state, memory_order_acquire) != state || what >> 32 != epoch ||
-            generation != etv_mirror_generation(mirror, key) || asked_us < oldest_us)
+        if (late || atomic_load_explicit(&e->state, memory_order_acquire) != state ||
+            what >> 32 != epoch || generation != etv_mirror_generation(mirror, key) ||
+            asked_us < oldest_us)
             continue; /* of two that were installed at the same time, the other may be whole */
         if (now_us - atomic_load_explicit(&e->used_us, memory_order_relaxed) > USED_STEP_US)
             atomic_store_explicit(&e->used_us, now_us, memory_order_relaxed);
@@ -186,17 +179,16 @@ int etv_mirror_find(etv_mirror_t *mirror, etv_hash128_t key, apr_uint32_t epoch,
     return 0;
 }
 
-static apr_uint64_t own_pid(void)
+int etv_mirror_find(etv_mirror_t *mirror, etv_hash128_t key, apr_uint32_t epoch, apr_time_t now_us,
+                    etv_mirror_value_t *value)
 {
-    return (apr_uint64_t)getpid() & PID_MASK;
+    return find(mirror, key, epoch, now_us, NULL, value);
 }
 
-/* A slot whose writer died in the middle of it. One that only sleeps keeps it. */
-static int is_abandoned(apr_uint64_t state)
+int etv_mirror_recall(etv_mirror_t *mirror, etv_hash128_t key, apr_uint32_t epoch,
+                      apr_time_t now_us, apr_time_t by_us, etv_mirror_value_t *value)
 {
-    pid_t pid = (pid_t)(state >> PID_SHIFT & PID_MASK);
-
-    return (state & STATE_BITS) == STATE_BUSY && kill(pid, 0) < 0 && errno == ESRCH;
+    return find(mirror, key, epoch, now_us, &by_us, value);
 }
 
 static etv_mirror_class_e class_of(const entry_t *e)
@@ -218,10 +210,10 @@ static apr_int64_t price_of(const entry_t *e, apr_uint64_t state, etv_hash128_t 
     apr_int64_t used_us = atomic_load_explicit(&e->used_us, memory_order_relaxed);
     int idle = now_us - used_us >= IDLE_US;
 
-    if ((state & STATE_BITS) == STATE_EMPTY)
+    if (etv_slot_of(state) == ETV_SLOT_EMPTY)
         return 1;
-    if ((state & STATE_BITS) == STATE_BUSY)
-        return is_abandoned(state) ? 2 : -1;
+    if (etv_slot_of(state) == ETV_SLOT_BUSY)
+        return etv_slot_is_abandoned(state) ? 2 : -1;
     if (has_key(e, key))
         return 0;
     if (class_of(e) < class && !idle)
@@ -261,14 +253,9 @@ static entry_t *claim(entry_t *set, etv_hash128_t key, etv_mirror_class_e class,
             best_price = price;
         }
     }
-    if (!best)
-        return NULL;
-    *claimed =
-        ((best_state >> VERSION_SHIFT) + 1) << VERSION_SHIFT | own_pid() << PID_SHIFT | STATE_BUSY;
-    return atomic_compare_exchange_strong(&best->state, &best_state, *claimed) ? best : NULL;
+    return best && etv_slot_claim(&best->state, best_state, claimed) ? best : NULL;
 }
 
-/* Released one by one: whoever sees a field of a new writer sees that the slot was busy, too. */
 static void write_field(_Atomic apr_uint64_t *field, apr_uint64_t value)
 {
     atomic_store_explicit(field, value, memory_order_release);
@@ -295,9 +282,8 @@ void etv_mirror_install(etv_mirror_t *mirror, etv_hash128_t key, apr_uint32_t ep
                               (apr_uint64_t)(value->absent ? 1 : 0) << 8 | value->len);
     atomic_store_explicit(&e->used_us, now_us, memory_order_release);
     atomic_store_explicit(&e->asked_us, now_us, memory_order_release);
+    atomic_store_explicit(&e->known_us, etv_boottime_us(), memory_order_release);
     for (int i = 0; i < ETV_MIRROR_TOKEN_WORDS; i++)
         write_field(&e->token[i], value->words[i]);
-    /* Fails when another process took the slot over, because this one seemed to be gone. */
-    atomic_compare_exchange_strong(&e->state, &claimed,
-                                   (claimed & ~(apr_uint64_t)STATE_BITS) | STATE_LIVE);
+    etv_slot_publish(&e->state, claimed);
 }

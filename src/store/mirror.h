@@ -87,9 +87,17 @@ int etv_mirror_find(etv_mirror_t *mirror, etv_hash128_t key, apr_uint32_t epoch,
                     etv_mirror_value_t *value);
 
 /**
+ * The same of what had been remembered at an earlier moment. It was read before that then, not
+ * only asked for: a request that began at that moment has not answered from older data.
+ * @param by_us  that moment
+ */
+int etv_mirror_recall(etv_mirror_t *mirror, etv_hash128_t key, apr_uint32_t epoch,
+                      apr_time_t now_us, apr_time_t by_us, etv_mirror_value_t *value);
+
+/**
  * Remember a version. May be dropped: what is there may be worth more, or in the middle of a write.
  * @param epoch, generation  as they were before the version was asked for
- * @param now_us             before that, too
+ * @param now_us             before that, too; when it is installed the mirror knows by itself
  */
 void etv_mirror_install(etv_mirror_t *mirror, etv_hash128_t key, apr_uint32_t epoch,
                         apr_uint64_t generation, etv_mirror_class_e class, apr_time_t now_us,

@@ -194,6 +194,14 @@ etv_push_open_e etv_push_open(etv_push_t *push, const etv_redis_conn_t *like,
 
 /* --- reading --- */
 
+/** A key may have any bytes in it. */
+static void tell_watchers(const etv_redis_t *r, const char *name, apr_size_t len)
+{
+    if (r->config.feed && !memchr(name, '\0', len) && etv_model_name_is_right(name, len)) {
+        etv_feed_write(r->config.feed, r->config.scope, name, len);
+    }
+}
+
 /** One key: below the prefix there are models, and what the store keeps for itself. @return 1 when
  * it says that the server has other data now */
 static int hear_key(const etv_push_t *push, const etv_resp_t *key)
@@ -208,11 +216,18 @@ static int hear_key(const etv_push_t *push, const etv_resp_t *key)
     }
     name = key->str + r->prefix_len;
     len = key->len - r->prefix_len;
-    if (*name == '%') {
+    if (len > sizeof(ETV_REDIS_OPEN) - 1 &&
+        memcmp(name, ETV_REDIS_OPEN, sizeof(ETV_REDIS_OPEN) - 1) == 0) {
+        name += sizeof(ETV_REDIS_OPEN) - 1; /* a change has begun or ended */
+        len -= sizeof(ETV_REDIS_OPEN) - 1;
+    } else if (*name == '%') {
         return strcmp(name, ETV_REDIS_EPOCH) == 0 || strcmp(name, ETV_REDIS_SECRET) == 0;
     }
     etv_mirror_invalidate(r->config.mirror,
                           etv_hash_scoped(etv_hash_name(name, len), r->config.scope));
+    if (name == key->str + r->prefix_len) { /* behind it: who asks at once must not find the old */
+        tell_watchers(r, name, len);
+    }
     return 0;
 }
 

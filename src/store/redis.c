@@ -10,8 +10,17 @@ static void retire(etv_store_t *store)
     etv_listen_retire(((etv_redis_t *)store)->listener);
 }
 
-static const etv_store_ops_t strict_ops = {"redis", etv_redis_lookup, etv_redis_bump, NULL};
-static const etv_store_ops_t leased_ops = {"redis", etv_leased_lookup, etv_leased_bump, retire};
+static const etv_store_ops_t strict_ops = {.kind = "redis",
+                                           .lookup = etv_redis_lookup,
+                                           .bump = etv_redis_bump,
+                                           .changes = &etv_redis_changes,
+                                           .declared = &etv_redis_declared};
+static const etv_store_ops_t leased_ops = {.kind = "redis",
+                                           .lookup = etv_leased_lookup,
+                                           .bump = etv_leased_bump,
+                                           .retire = retire,
+                                           .changes = &etv_leased_changes,
+                                           .declared = &etv_leased_declared};
 
 static void on_breaker(void *store, int open)
 {
@@ -67,6 +76,18 @@ static const etv_store_host_t *copy_hosts(apr_pool_t *p, const etv_store_host_t 
     return copies;
 }
 
+/** Words of requests have two parts: so the prefix and what follows it are one text. */
+static void name_families(etv_redis_t *r, apr_pool_t *p)
+{
+    static const char *const family[ETV_REDIS_KEYS] = {
+        "", ETV_REDIS_OPEN, "%alive:", "%digest:", "%models:", "%fields:"};
+
+    for (int i = 0; i < ETV_REDIS_KEYS; i++) {
+        r->family[i].text = apr_pstrcat(p, r->config.prefix, family[i], NULL);
+        r->family[i].len = strlen(r->family[i].text);
+    }
+}
+
 static void copy_config(etv_redis_t *r, apr_pool_t *p, const etv_redis_config_t *config)
 {
     etv_store_url_t *url = apr_pmemdup(p, config->url, sizeof(*url));
@@ -85,6 +106,7 @@ static void copy_config(etv_redis_t *r, apr_pool_t *p, const etv_redis_config_t 
     r->config.password = copy(p, config->password);
     r->config.prefix = apr_pstrdup(p, config->prefix);
     r->prefix_len = strlen(config->prefix);
+    name_families(r, p);
     r->shown = url->canonical ? url->canonical : "redis";
 }
 

@@ -4,13 +4,16 @@
  * answer. Create it after the fork, once per child process; every function is safe in any number
  * of threads.
  *
- * Keys: `<prefix><model>` holds a token, `<prefix>%epoch` the epoch that a flush removes,
- * `<prefix>%secret` the key for tags (hexadecimal).
+ * Keys, all behind the prefix: `<model>` holds a token, `%epoch` the epoch that a flush removes,
+ * `%secret` the key for tags (hexadecimal), `%open:<model>` the set of its changes under way, each
+ * `<owner>.<number>`, `%alive:<owner>` is there while that process shows life, `%digest:<model>`
+ * says what data a version stands for, `%models:<id>` and `%fields:<id>` are texts that tags name.
  */
 #ifndef ETV_STORE_REDIS_H
 #define ETV_STORE_REDIS_H
 
 #include "core/store_url.h"
+#include "store/feed.h"
 #include "store/mirror.h"
 #include "store/redis_tls.h"
 #include "store/store.h"
@@ -27,6 +30,7 @@ typedef struct {
     etv_mirror_t *mirror;         /**< of the versions; NULL: every lookup asks */
     etv_channel_t *channel;       /**< of this store in the mirror */
     etv_hash128_t scope;          /**< tells this store's keys in the mirror from those of others */
+    etv_feed_t *feed; /**< where pushed changes are told, under `scope`; NULL: nowhere */
     /** 1: when the pool goes, so does the process. Nothing is freed then: it may happen in a signal
      *  handler that has interrupted malloc. */
     int ends_process;

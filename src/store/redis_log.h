@@ -52,6 +52,10 @@ typedef enum {
     ETV_REDIS_SAYS_TWO,       /**< 0134 */
     ETV_REDIS_SAYS_TOO_MANY,  /**< 0135 */
     ETV_REDIS_SAYS_DEAF,      /**< 0136 */
+    ETV_REDIS_SAYS_UNUSED = 38,
+    ETV_REDIS_SAYS_FOREIGN,   /**< 0140 */
+    ETV_REDIS_SAYS_RESCUED,   /**< 0141 */
+    ETV_REDIS_SAYS_CONTENDED, /**< 0142 */
     ETV_REDIS_SAYS_KINDS
 } etv_redis_says_e;
 

@@ -7,7 +7,7 @@
 /** A connection's reading of the run id and of the secret is repeated after this. */
 #define SERVER_AGE_MOST_US 500000
 /** Rounds of reading and creating, when others delete at the same time. */
-#define ROUNDS_MOST 4
+#define ROUNDS_MOST 5
 
 /* --- what a connection knows of its server --- */
 
@@ -110,6 +110,18 @@ typedef struct {
     etv_redis_answer_t answer;
 } lookup_t;
 
+/** Whether a change of model `i` is under way. What is asked of all together answers for one. */
+static int is_open(const lookup_t *l, int i)
+{
+    return l->answer.open[l->ask.apart ? i : 0]->integer != 0;
+}
+
+/** Whether it is still to be asked which models have a change under way. */
+static int is_unclear(const lookup_t *l)
+{
+    return l->n > 1 && !l->ask.apart && is_open(l, 0);
+}
+
 /** The states of the models, and which must be created first. */
 static apr_uint32_t judge_models(const lookup_t *l)
 {
@@ -121,7 +133,9 @@ static apr_uint32_t judge_models(const lookup_t *l)
 
         m->token = NULL;
         m->token_len = 0;
-        if (v->type == ETV_RESP_STRING) {
+        if (is_open(l, i)) {
+            m->state = ETV_MODEL_OPEN;
+        } else if (v->type == ETV_RESP_STRING) {
             m->state = v->len <= ETV_TOKEN_MOST ? ETV_MODEL_FOUND : ETV_MODEL_UNUSABLE;
             if (m->state == ETV_MODEL_FOUND) {
                 m->token = m->kept.token;
@@ -168,6 +182,12 @@ static round_e judge(lookup_t *l)
                    memcmp(epoch->str, l->c->epoch, epoch->len)) {
             next.secret = next.create_secret = 1; /* a flush took the old one */
         }
+    }
+    next.apart = l->ask.apart;
+    if (is_unclear(l)) {
+        next.apart = 1;
+        l->ask = next;
+        return ROUND_AGAIN;
     }
     next.create = judge_models(l);
     if (!next.create && !next.create_epoch && !next.secret) {

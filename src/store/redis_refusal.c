@@ -36,12 +36,18 @@ static int code_in(const char *code, const char *const *list)
 
 static etv_give_e no_permission(etv_redis_t *r, const char *command)
 {
+    static const char *const changes[] = {"SADD", "SREM", "SRANDMEMBER", "WATCH", "UNWATCH", NULL};
+    static const char *const keys[] = {"MGET", "SET", NULL};
+    int of_changes = code_in(command, changes);
+
     etv_redis_say(&r->log, ETV_REDIS_SAYS_ACL, ETV_LOG_ERR, APR_EACCES,
-                  "%s: the user may not run %s: no versions. Its ACL needs ~%s* +multi +exec +mget "
-                  "+set +role +info%s",
-                  r->shown, command, r->config.prefix, r->config.url->db ? " +select" : "");
+                  "%s: the user may not run %s: %s. Its ACL needs ~%s* +multi +exec +mget +set "
+                  "+exists +role +info +sadd +srem +srandmember +watch +unwatch%s",
+                  r->shown, command,
+                  of_changes ? "other hosts are not told of changes under way" : "no versions",
+                  r->config.prefix, r->config.url->db ? " +select" : "");
     /* A key that is out of bounds concerns one lookup, a command of every lookup all of them. */
-    return strcmp(command, "MGET") && strcmp(command, "SET") ? ETV_GIVE_FAILED : ETV_GIVE_DROP;
+    return of_changes || code_in(command, keys) ? ETV_GIVE_DROP : ETV_GIVE_FAILED;
 }
 
 int etv_redis_moved(etv_redis_t *r, const etv_redis_conn_t *c, const etv_resp_t *error,

@@ -6,6 +6,8 @@
 #include <apr_network_io.h>
 #include <stdatomic.h>
 
+#include "store/change_ops.h"
+#include "store/declared_ops.h"
 #include "store/redis.h"
 #include "store/redis_cluster.h"
 #include "store/redis_log.h"
@@ -16,11 +18,28 @@
 #define ETV_REDIS_EPOCH  "%epoch"
 #define ETV_REDIS_SECRET "%secret"
 
+/** Families of keys: what stands between the prefix and a model, an owner, an id. */
+typedef enum {
+    ETV_REDIS_KEY_MODEL,  /**< nothing */
+    ETV_REDIS_KEY_OPEN,   /**< "%open:", a set of the changes of a model that are under way */
+    ETV_REDIS_KEY_ALIVE,  /**< "%alive:", there as long as an owner of changes shows life */
+    ETV_REDIS_KEY_DIGEST, /**< "%digest:", of the data that a version stands for */
+    ETV_REDIS_KEY_MODELS, /**< "%models:", a text of the registry */
+    ETV_REDIS_KEY_FIELDS, /**< "%fields:", likewise */
+    ETV_REDIS_KEYS
+} etv_redis_key_e;
+
+#define ETV_REDIS_OPEN "%open:"
+
 typedef struct {
     etv_store_t base;
     apr_pool_t *own;           /* of its own, because a thread may outlive the caller's */
     etv_redis_config_t config; /* strings are copies */
     apr_size_t prefix_len;
+    struct {
+        const char *text; /* the prefix and what follows it */
+        apr_size_t len;
+    } family[ETV_REDIS_KEYS];
     const char *shown; /* the address without credentials */
     etv_redis_log_t log;
     etv_resolver_t *resolver;
@@ -43,6 +62,20 @@ apr_status_t etv_redis_bump(etv_store_t *store, apr_pool_t *p, etv_model_t *mode
 etv_lookup_e etv_leased_lookup(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n,
                                etv_snapshot_t *snapshot);
 apr_status_t etv_leased_bump(etv_store_t *store, apr_pool_t *p, etv_model_t *models, int n);
+
+/** What is beyond these, asking always, and through the mirror. */
+extern const etv_change_ops_t etv_redis_changes;
+extern const etv_change_ops_t etv_leased_changes;
+extern const etv_declared_ops_t etv_redis_declared;
+extern const etv_declared_ops_t etv_leased_declared;
+
+/** etv_declared_ops_t.put and get. */
+apr_status_t etv_redis_put(etv_store_t *store, apr_pool_t *p, etv_registry_kind_e kind,
+                           const unsigned char id[ETV_REGISTRY_ID_BYTES], const char *text,
+                           apr_size_t len);
+apr_status_t etv_redis_get(etv_store_t *store, apr_pool_t *p, etv_registry_kind_e kind,
+                           const unsigned char id[ETV_REGISTRY_ID_BYTES], const char **text,
+                           apr_size_t *len);
 
 /**
  * Ask what the server is, on a connection of the caller's own; it must be a primary.

@@ -104,10 +104,30 @@ static apr_size_t creations(const etv_redis_ask_t *ask)
            (ask->create_secret ? 1 : 0);
 }
 
+/** Commands about changes under way. */
+static apr_size_t asked_open(const etv_redis_ask_t *ask)
+{
+    return ask->apart ? (apr_size_t)ask->n : ask->n ? 1 : 0;
+}
+
 /** Commands between MULTI and EXEC. */
 static apr_size_t queued(const etv_redis_ask_t *ask)
 {
-    return creations(ask) + 1 + (ask->server ? 1 : 0) + 1 + 1;
+    return creations(ask) + 1 + asked_open(ask) + (ask->server ? 1 : 0) + 1 + 1;
+}
+
+/** A change under way: a model whose key exists, of whatever type, has one. */
+static void write_open(const etv_redis_t *r, const etv_redis_ask_t *ask, etv_resp_out_t *out)
+{
+    for (int i = 0; i < ask->n; i++) {
+        if (i == 0 || ask->apart) {
+            etv_resp_out_command(out, ask->apart ? 2 : 1 + (apr_size_t)ask->n);
+            RAW(out, "$6\r\nEXISTS\r\n");
+        }
+        etv_resp_out_word(out, r->family[ETV_REDIS_KEY_OPEN].text,
+                          r->family[ETV_REDIS_KEY_OPEN].len, ask->models[i].name,
+                          ask->models[i].name_len);
+    }
 }
 
 apr_size_t etv_redis_ask_write(const etv_redis_t *r, const etv_redis_ask_t *ask,
@@ -126,6 +146,7 @@ apr_size_t etv_redis_ask_write(const etv_redis_t *r, const etv_redis_ask_t *ask,
     for (int i = 0; i < ask->n; i++) {
         write_key(r, ask->models[i].name, ask->models[i].name_len, out);
     }
+    write_open(r, ask, out);
     if (ask->server) {
         RAW(out, INFO_SERVER);
     }
@@ -134,45 +155,32 @@ apr_size_t etv_redis_ask_write(const etv_redis_t *r, const etv_redis_ask_t *ask,
     return queued(ask) + 2;
 }
 
-static const char *ask_command(const etv_redis_ask_t *ask, apr_size_t index)
+static const char *ask_command(const void *what, apr_size_t n, apr_size_t index)
 {
+    const etv_redis_ask_t *ask = what;
     apr_size_t before = creations(ask);
 
-    return index < before            ? "SET"
-           : index == before         ? "MGET"
-           : index + 1 < queued(ask) ? "INFO"
-                                     : "ROLE";
+    return index < before                      ? "SET"
+           : index == before                   ? "MGET"
+           : index <= before + asked_open(ask) ? "EXISTS"
+           : index + 1 < n                     ? "INFO"
+                                               : "ROLE";
 }
 
-static const char *bump_command(apr_size_t n, apr_size_t index)
-{
-    return index < n ? "SET" : "ROLE";
-}
-
-/** The name of command `index` of the transaction; a bump has no ask. */
-static const char *command_name(const etv_redis_ask_t *ask, apr_size_t n, apr_size_t index)
-{
-    return ask ? ask_command(ask, index) : bump_command(n - 1, index);
-}
-
-/**
- * The replies of MULTI, `n` commands and EXEC. The first error explains all later ones.
- * @return EXEC's array of `n`, no errors among them; or NULL: refused or garbled (*garbled)
- */
-static const etv_resp_t *read_transaction(const etv_redis_ask_t *ask, apr_size_t n,
-                                          etv_resp_t *const *replies, etv_redis_answer_t *answer,
-                                          int *garbled)
+const etv_resp_t *etv_redis_read_queue(etv_redis_name_fn *name, const void *what, apr_size_t n,
+                                       etv_resp_t *const *replies, etv_redis_answer_t *answer,
+                                       int *garbled)
 {
     const etv_resp_t *exec = replies[n + 1];
 
     memset(answer, 0, sizeof(*answer));
-    answer->in_step = exec->type == ETV_RESP_ARRAY ||
+    answer->in_step = exec->type == ETV_RESP_ARRAY || exec->type == ETV_RESP_NIL ||
                       (exec->type == ETV_RESP_ERROR && strncmp(exec->str, "EXECABORT", 9) == 0);
     *garbled = 0;
     for (apr_size_t i = 0; i < n + 2; i++) {
         if (replies[i]->type == ETV_RESP_ERROR) {
             answer->refused = replies[i];
-            answer->command = i == 0 ? "MULTI" : i == n + 1 ? "EXEC" : command_name(ask, n, i - 1);
+            answer->command = i == 0 ? "MULTI" : i == n + 1 ? "EXEC" : name(what, n, i - 1);
             return NULL;
         }
         if (i <= n && !etv_resp_is(replies[i], i ? "QUEUED" : "OK")) {
@@ -180,22 +188,36 @@ static const etv_resp_t *read_transaction(const etv_redis_ask_t *ask, apr_size_t
             return NULL;
         }
     }
-    if (exec->type != ETV_RESP_ARRAY || exec->elements != n) {
+    if (exec->type != ETV_RESP_NIL && (exec->type != ETV_RESP_ARRAY || exec->elements != n)) {
         *garbled = 1;
         return NULL;
     }
-    for (apr_size_t i = 0; i < n; i++) {
+    return exec;
+}
+
+/** @return EXEC's array, no errors among it; or NULL: refused or garbled (*garbled) */
+static const etv_resp_t *read_ask(const etv_redis_ask_t *ask, apr_size_t n,
+                                  etv_resp_t *const *replies, etv_redis_answer_t *answer,
+                                  int *garbled)
+{
+    const etv_resp_t *exec = etv_redis_read_queue(ask_command, ask, n, replies, answer, garbled);
+
+    if (exec && exec->type == ETV_RESP_NIL) {
+        *garbled = 1; /* nothing was watched */
+        return NULL;
+    }
+    for (apr_size_t i = 0; exec && i < n; i++) {
         if (exec->element[i]->type == ETV_RESP_ERROR) {
             answer->refused = exec->element[i];
-            answer->command = command_name(ask, n, i);
+            answer->command = ask_command(ask, n, i);
             return NULL;
         }
     }
     return exec;
 }
 
-/** ROLE is an array whose first element names the role. @return 0 when it is not */
-static int read_role(const etv_resp_t *role, etv_redis_answer_t *answer)
+/* ROLE is an array whose first element names the role. */
+int etv_redis_read_role(const etv_resp_t *role, etv_redis_answer_t *answer)
 {
     if (role->type != ETV_RESP_ARRAY || role->elements < 1 ||
         role->element[0]->type != ETV_RESP_STRING) {
@@ -212,7 +234,7 @@ int etv_redis_ask_read(const etv_redis_ask_t *ask, etv_resp_t *const *replies,
     apr_size_t at = creations(ask);
     apr_size_t first = ask->secret ? 2 : 1;
     int garbled;
-    const etv_resp_t *exec = read_transaction(ask, n, replies, answer, &garbled);
+    const etv_resp_t *exec = read_ask(ask, n, replies, answer, &garbled);
     const etv_resp_t *mget;
 
     if (!exec) {
@@ -230,38 +252,17 @@ int etv_redis_ask_read(const etv_redis_ask_t *ask, etv_resp_t *const *replies,
     answer->epoch = mget->element[0];
     answer->secret = ask->secret ? mget->element[1] : NULL;
     answer->models = mget->element + first;
-    answer->server = ask->server ? exec->element[at + 1] : NULL;
+    answer->open = exec->element + at + 1;
+    for (apr_size_t i = 0; i < asked_open(ask); i++) {
+        if (answer->open[i]->type != ETV_RESP_INTEGER) {
+            return 0;
+        }
+    }
+    answer->server = ask->server ? exec->element[n - 3] : NULL;
     answer->replication = exec->element[n - 2];
     if ((answer->server && answer->server->type != ETV_RESP_STRING) ||
         answer->replication->type != ETV_RESP_STRING) {
         return 0;
     }
-    return read_role(exec->element[n - 1], answer);
-}
-
-apr_size_t etv_redis_bump_write(const etv_redis_t *r, const etv_model_t *models,
-                                const char *const *tokens, int n, etv_resp_out_t *out)
-{
-    RAW(out, MULTI);
-    for (int i = 0; i < n; i++) {
-        write_set(r, models[i].name, models[i].name_len, tokens[i], strlen(tokens[i]), 0, out);
-    }
-    RAW(out, CLOSE);
-    return (apr_size_t)n + 3;
-}
-
-int etv_redis_bump_read(int n, etv_resp_t *const *replies, etv_redis_answer_t *answer)
-{
-    int garbled;
-    const etv_resp_t *exec = read_transaction(NULL, (apr_size_t)n + 1, replies, answer, &garbled);
-
-    if (!exec) {
-        return !garbled;
-    }
-    for (int i = 0; i < n; i++) {
-        if (!etv_resp_is(exec->element[i], "OK")) {
-            return 0;
-        }
-    }
-    return read_role(exec->element[n], answer);
+    return etv_redis_read_role(exec->element[n - 1], answer);
 }

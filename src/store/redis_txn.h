@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * The two transactions of the Redis store: what is sent, how, and what the replies mean. Both
- * hold ROLE, so that a result tells whether it came from a primary at the same moment.
+ * The transaction that reads, and what it has in common with all others (redis_talk.h): what is
+ * sent, how, and what the replies mean. All hold ROLE, so that a result tells whether it came from
+ * a primary at the same moment.
  */
 #ifndef ETV_STORE_REDIS_TXN_H
 #define ETV_STORE_REDIS_TXN_H
@@ -20,6 +21,7 @@ typedef struct {
     int secret;        /**< read the secret too */
     int create_secret; /**< create it first, unless something is there */
     int server;        /**< read the run id too */
+    int apart;         /**< ask of each model, not of all at once, whether a change is under way */
 } etv_redis_ask_t;
 
 /** Replies of a transaction; they live in the connection until its next exchange. */
@@ -32,6 +34,7 @@ typedef struct {
     const etv_resp_t *epoch;
     const etv_resp_t *secret;      /**< NULL unless asked for */
     etv_resp_t *const *models;     /**< n of them */
+    etv_resp_t *const *open;       /**< integers: of all models together, or `apart`: of each */
     const etv_resp_t *server;      /**< INFO server; NULL unless asked for */
     const etv_resp_t *replication; /**< INFO replication */
 } etv_redis_answer_t;
@@ -44,12 +47,21 @@ apr_size_t etv_redis_ask_write(const etv_redis_t *r, const etv_redis_ask_t *ask,
 int etv_redis_ask_read(const etv_redis_ask_t *ask, etv_resp_t *const *replies,
                        etv_redis_answer_t *answer);
 
-/** Write a bump: token i, a C string, for model i. @return the number of replies */
-apr_size_t etv_redis_bump_write(const etv_redis_t *r, const etv_model_t *models,
-                                const char *const *tokens, int n, etv_resp_out_t *out);
+/** Names command `index` of the `n` in a transaction, for the log. */
+typedef const char *etv_redis_name_fn(const void *what, apr_size_t n, apr_size_t index);
 
-/** Only refused, command, in_step and master are filled in. @return as etv_redis_ask_read */
-int etv_redis_bump_read(int n, etv_resp_t *const *replies, etv_redis_answer_t *answer);
+/**
+ * The replies of MULTI, `n` commands and EXEC, up to where their results begin. The first error
+ * explains all later ones.
+ * @return EXEC's array of `n`, errors among them or not, or its nil; or NULL: refused, which
+ *         `answer` tells, or *garbled
+ */
+const etv_resp_t *etv_redis_read_queue(etv_redis_name_fn *name, const void *what, apr_size_t n,
+                                       etv_resp_t *const *replies, etv_redis_answer_t *answer,
+                                       int *garbled);
+
+/** Take the reply to ROLE into the answer. @return 0 when it is none */
+int etv_redis_read_role(const etv_resp_t *role, etv_redis_answer_t *answer);
 
 /**
  * Take a connection; logs why there is none.

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "store/boottime.h"
+#include "store/worker.h"
 
 #define REFRESH_US  apr_time_from_sec(30)
 #define KICK_GAP_US apr_time_from_sec(1)
@@ -285,27 +285,14 @@ static void *run_sentinels(void *arg)
 
 static apr_status_t start_thread(etv_resolver_t *r, void *(*body)(void *))
 {
-    pthread_attr_t attr;
-    sigset_t all, before;
-    pthread_t thread;
-    int rv;
+    apr_status_t rv;
 
     r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (r->wake_fd < 0) {
         return APR_FROM_OS_ERROR(errno);
     }
-    rv = pthread_attr_init(&attr);
-    if (rv) {
-        return rv;
-    }
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     atomic_store(&r->refs, 2);
-    /* Signals are the server's business; the thread inherits the mask. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rv = pthread_create(&thread, &attr, body, r);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
+    rv = etv_worker_start(body, r);
     if (rv) {
         atomic_store(&r->refs, 1);
     }

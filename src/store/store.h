@@ -25,9 +25,10 @@
 #define ETV_INSTANCE_BYTES 16
 
 typedef enum {
-    ETV_MODEL_FOUND,   /**< token, token_len are set */
-    ETV_MODEL_ABSENT,  /**< no version is known, and none was to be created */
-    ETV_MODEL_UNUSABLE /**< something is there that is no token: wrong type, or too long */
+    ETV_MODEL_FOUND,    /**< token, token_len are set */
+    ETV_MODEL_ABSENT,   /**< no version is known, and none was to be created */
+    ETV_MODEL_UNUSABLE, /**< something is there that is no token: wrong type, or too long */
+    ETV_MODEL_OPEN      /**< a change is under way (store/change_ops.h): nothing can be said */
 } etv_model_state_e;
 
 /** One model of a lookup. */
@@ -77,6 +78,8 @@ typedef struct {
     /** This process ends as soon as its requests are served: what it does for other processes is
      *  theirs from now on. Never waits; safe in signal handlers. NULL where there is nothing. */
     void (*retire)(etv_store_t *store);
+    const struct etv_change_ops_t *changes;    /**< store/change_ops.h; never NULL */
+    const struct etv_declared_ops_t *declared; /**< store/declared_ops.h; never NULL */
 } etv_store_ops_t;
 
 /** Stores embed this as their first member. */

@@ -235,38 +235,64 @@ static void end_write(entry_t *e, apr_uint64_t state)
     atomic_store_explicit(&e->state, (state + STATE_NEXT) | STATE_LIVE, memory_order_release);
 }
 
+/* Lock held. @return the entry */
+static entry_t *set_locked(etv_table_t *table, etv_hash128_t key, etv_hash128_t value,
+                           apr_time_t since_us)
+{
+    entry_t *set = set_of(table, key), *e = find_locked(set, key);
+    apr_uint64_t state;
+
+    if (!e)
+        e = victim(set);
+    begin_write(e, &state);
+    atomic_store_explicit(&e->key_lo, key.lo, memory_order_relaxed);
+    atomic_store_explicit(&e->key_hi, key.hi, memory_order_relaxed);
+    write_value(e, value, since_us);
+    end_write(e, state);
+    return e;
+}
+
+static void mark_used(entry_t *e, apr_time_t now_us)
+{
+    atomic_store_explicit(&e->used_us, now_us, memory_order_relaxed);
+}
+
 apr_status_t etv_table_update(etv_table_t *table, etv_hash128_t key, apr_time_t now_us,
                               apr_time_t since_us, etv_table_decide_fn *decide, void *baton,
                               etv_table_entry_t *result)
 {
-    entry_t *set = set_of(table, key), *e;
     etv_table_entry_t current;
     etv_hash128_t value;
-    apr_uint64_t state;
     apr_status_t rv = lock_table(table);
+    entry_t *e;
 
     if (rv != APR_SUCCESS)
         return rv;
-    e = find_locked(set, key);
+    e = find_locked(set_of(table, key), key);
     if (e)
         read_entry(e, &current);
     if (decide(baton, e ? &current : NULL, &value)) {
-        if (!e)
-            e = victim(set);
-        begin_write(e, &state);
-        atomic_store_explicit(&e->key_lo, key.lo, memory_order_relaxed);
-        atomic_store_explicit(&e->key_hi, key.hi, memory_order_relaxed);
-        write_value(e, value, since_us);
-        end_write(e, state);
+        e = set_locked(table, key, value, since_us);
         current.value = value;
         current.since_us = since_us;
     }
     if (e) {
-        atomic_store_explicit(&e->used_us, now_us, memory_order_relaxed);
+        mark_used(e, now_us);
         *result = current;
     }
     pthread_mutex_unlock(&table->lock);
     return e ? APR_SUCCESS : APR_NOTFOUND;
+}
+
+void etv_table_set_also(etv_table_t *table, etv_hash128_t key, apr_time_t now_us,
+                        etv_hash128_t value)
+{
+    mark_used(set_locked(table, key, value, now_us), now_us);
+}
+
+apr_uint64_t etv_table_newest(const etv_table_t *table)
+{
+    return atomic_load_explicit(&table->last_number, memory_order_acquire);
 }
 
 apr_uint64_t etv_table_next_number(etv_table_t *table, apr_uint64_t least)
@@ -275,6 +301,6 @@ apr_uint64_t etv_table_next_number(etv_table_t *table, apr_uint64_t least)
 
     if (next < least)
         next = least;
-    atomic_store_explicit(&table->last_number, next, memory_order_relaxed);
+    atomic_store_explicit(&table->last_number, next, memory_order_release);
     return next;
 }

@@ -92,4 +92,12 @@ apr_status_t etv_table_update(etv_table_t *table, etv_hash128_t key, apr_time_t 
  */
 apr_uint64_t etv_table_next_number(etv_table_t *table, apr_uint64_t least);
 
+/** The newest number that was given; 0: none. What gets a number from now on gets a greater one. */
+apr_uint64_t etv_table_newest(const etv_table_t *table);
+
+/** Set another entry, too. Only inside `decide`: nobody sees a state of the table in between but by
+ *  etv_table_find, or when the writer dies before it has set its own. */
+void etv_table_set_also(etv_table_t *table, etv_hash128_t key, apr_time_t now_us,
+                        etv_hash128_t value);
+
 #endif

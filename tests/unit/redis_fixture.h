@@ -437,12 +437,14 @@ static UNUSED int fake_say(int fd, const char *text, apr_size_t len)
 }
 
 #define FAKE_MEMORY "$39\r\n# Memory\r\nmaxmemory_policy:noeviction\r\n\r\n"
-#define FAKE_QUEUED "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n"
+#define FAKE_QUEUED "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n"
 #define FAKE_INFO                                                                                  \
     "$22\r\n# Server\r\nrun_id:abc\r\n\r\n$34\r\n# Replication\r\nmaster_replid:def\r\n\r\n"
+#define FAKE_CLOSED ":0\r\n"
 #define FAKE_MASTER "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
 /** The answer to the first lookup of one model by a connection, without a secret. */
-#define FAKE_ANSWER FAKE_QUEUED "*4\r\n*2\r\n$5\r\nepoch\r\n$1\r\n7\r\n" FAKE_INFO FAKE_MASTER
+#define FAKE_ANSWER                                                                                \
+    FAKE_QUEUED "*5\r\n*2\r\n$5\r\nepoch\r\n$1\r\n7\r\n" FAKE_CLOSED FAKE_INFO FAKE_MASTER
 
 /** The handshake. */
 static UNUSED int fake_greet(fake_t *f, int fd)

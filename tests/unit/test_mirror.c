@@ -106,6 +106,27 @@ START_TEST(that_there_is_none_is_found)
 }
 END_TEST
 
+/** Whatever it was asked for. */
+START_TEST(what_was_installed_later_is_not_recalled)
+{
+    etv_mirror_t *mirror = etv_make_mirror(ONE_SET);
+    etv_mirror_value_t value = {.len = 1}, found;
+    apr_time_t before_us = etv_boottime_us(), after_us;
+
+    while (etv_boottime_us() == before_us) {
+    }
+    etv_mirror_install(mirror, key(1), EPOCH, 0, ETV_MIRROR_CONFIGURED, before_us, &value);
+    after_us = etv_boottime_us();
+    ck_assert_int_eq(etv_mirror_find(mirror, key(1), EPOCH, after_us, &found), 1);
+    ck_assert_int_eq(etv_mirror_recall(mirror, key(1), EPOCH, after_us, before_us, &found), 0);
+    ck_assert_int_eq(etv_mirror_recall(mirror, key(1), EPOCH, after_us, after_us, &found), 1);
+    ck_assert_int_eq(etv_mirror_recall(mirror, key(1), EPOCH + 1, after_us, after_us, &found), 0);
+    ck_assert_int_eq(etv_mirror_recall(mirror, key(2), EPOCH, after_us, after_us, &found), 0);
+    etv_mirror_invalidate(mirror, key(1));
+    ck_assert_int_eq(etv_mirror_recall(mirror, key(1), EPOCH, after_us, after_us, &found), 0);
+}
+END_TEST
+
 START_TEST(only_the_epoch_counts_that_it_was_asked_in)
 {
     etv_mirror_t *mirror = etv_make_mirror(ONE_SET);
@@ -472,16 +493,25 @@ END_TEST
 
 int main(void)
 {
-    return etv_check_run(
-        "mirror",
-        (const TTest *[]){
-            tokens_of_all_lengths_are_found, that_there_is_none_is_found,
-            only_the_epoch_counts_that_it_was_asked_in, an_invalidation_voids_its_key,
-            what_was_read_before_an_invalidation_is_dropped, nothing_is_believed_for_ever,
-            each_store_has_a_channel, it_holds_what_it_was_made_for,
-            a_flood_takes_no_room_of_configured_names, configured_names_come_before_a_flood,
-            learned_names_have_a_share, made_up_names_have_a_small_share,
-            a_request_takes_no_rank_away, what_nobody_uses_has_no_rank,
-            of_equals_the_one_goes_that_is_least_used, the_slots_of_dead_writers_are_used_again,
-            the_slot_of_a_sleeping_writer_is_its_own, a_set_full_of_sleepers_blocks_nobody, NULL});
+    return etv_check_run("mirror",
+                         (const TTest *[]){tokens_of_all_lengths_are_found,
+                                           that_there_is_none_is_found,
+                                           what_was_installed_later_is_not_recalled,
+                                           only_the_epoch_counts_that_it_was_asked_in,
+                                           an_invalidation_voids_its_key,
+                                           what_was_read_before_an_invalidation_is_dropped,
+                                           nothing_is_believed_for_ever,
+                                           each_store_has_a_channel,
+                                           it_holds_what_it_was_made_for,
+                                           a_flood_takes_no_room_of_configured_names,
+                                           configured_names_come_before_a_flood,
+                                           learned_names_have_a_share,
+                                           made_up_names_have_a_small_share,
+                                           a_request_takes_no_rank_away,
+                                           what_nobody_uses_has_no_rank,
+                                           of_equals_the_one_goes_that_is_least_used,
+                                           the_slots_of_dead_writers_are_used_again,
+                                           the_slot_of_a_sleeping_writer_is_its_own,
+                                           a_set_full_of_sleepers_blocks_nobody,
+                                           NULL});
 }

@@ -320,9 +320,11 @@ END_TEST
 START_TEST(a_user_who_may_not_listen)
 {
     static const char *const rights[] = {
-        "+multi +exec +mget +set +role +info", "+multi +exec +mget +set +role +info +client|id",
-        "+multi +exec +mget +set +role +info +client|id +client|tracking",
-        "+multi +exec +mget +set +role +info +client|id +client|tracking +subscribe resetchannels"};
+        "+multi +exec +mget +exists +set +role +info",
+        "+multi +exec +mget +exists +set +role +info +client|id",
+        "+multi +exec +mget +exists +set +role +info +client|id +client|tracking",
+        ("resetchannels +multi +exec +mget +exists +set +role +info +client|id +client|tracking "
+         "+subscribe")};
 
     for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {
         static server_t own;
@@ -351,7 +353,7 @@ START_TEST(a_user_who_may_do_just_enough)
 
     server_start(&own, "acl", 0, NULL);
     tell(&own, "ACL SETUSER u on >p ~v:* resetchannels &__redis__:invalidate +client|id "
-               "+client|tracking +subscribe +ping +multi +exec +mget +set +role +info");
+               "+client|tracking +subscribe +ping +multi +exec +mget +exists +set +role +info");
     s = settings_leased(own.path, etv_make_mirror(64), 60000);
     s.url.user = "u";
     s.url.password = "p";

@@ -2,6 +2,8 @@
 /* What nodes of a Redis Cluster say, and where that leads. */
 #include "redis_fixture.h"
 
+#include "store/change_ops.h"
+
 #include <arpa/inet.h>
 
 #include "store/redis_cluster.h"
@@ -169,13 +171,14 @@ END_TEST
 
 /* --- stores --- */
 
-/** What a node says to a transaction of one SET or MGET that it does not take. */
+/** What a node says to a reading transaction that it does not take. */
 static const char *refusal(const char *error)
 {
-    return apr_psprintf(pool,
-                        "+OK\r\n-%s\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n-EXECABORT Transaction "
-                        "discarded because of previous errors.\r\n",
-                        error);
+    return apr_psprintf(
+        pool,
+        "+OK\r\n-%s\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n-EXECABORT Transaction "
+        "discarded because of previous errors.\r\n",
+        error);
 }
 
 /** Another listener, on TCP, for a fake that was started on a unix socket. */
@@ -239,6 +242,47 @@ START_TEST(test_bump_follows)
     ck_assert_int_eq(memcmp(reply->str, m.token, m.token_len), 0);
     freeReplyObject(reply);
     fake_stop(&f);
+}
+END_TEST
+
+/** Greet, then say f->text after what has no transaction around it. */
+static void serve_watch(fake_t *f, int fd)
+{
+    if (fake_greet(f, fd) && fake_await(f, fd, "ROLE\r\n")) {
+        fake_say(fd, f->text, strlen(f->text));
+        fake_await(f, fd, "nothing more");
+    }
+}
+
+START_TEST(test_changes_follow)
+{
+    static const char transaction[] =
+        "+OK\r\n-MOVED 1 127.0.0.1:%d\r\n+QUEUED\r\n+QUEUED\r\n-EXECABORT Transaction "
+        "discarded because of previous errors.\r\n";
+    static const char watch[] = "-MOVED 1 127.0.0.1:%d\r\n-MOVED 1 127.0.0.1:1\r\n"
+                                "-MOVED 1 127.0.0.1:1\r\n" FAKE_MASTER;
+
+    for (int as_read = 0; as_read < 2; as_read++) {
+        etv_change_id_t id = {.owner = "00000000000000aa", .number = 1, .grace_us = MS(60000)};
+        fake_t f;
+        settings_t s;
+        etv_store_t *store;
+        etv_model_t m = model("a", 0);
+
+        tell(&server, "FLUSHALL");
+        m.state = ETV_MODEL_ABSENT;
+        fake_start(&f, as_read ? serve_watch : serve_text,
+                   apr_psprintf(pool, as_read ? watch : transaction, server.port), 5);
+        s = settings_unix(f.path);
+        store = store_make(&s);
+        ck_assert_int_eq(store->ops->changes->announce(store, pool, &m, 1, &id, as_read),
+                         APR_SUCCESS);
+        ck_assert_int_eq(store->ops->changes->announce(store, pool, &m, 1, &id, 1), APR_EEXIST);
+        ck_assert_int_eq(atomic_load(&f.served), 1);
+        ck_assert_int_eq(look(store, "a", 0, &m, NULL), ETV_LOOKUP_OK);
+        ck_assert_int_eq(m.state, ETV_MODEL_OPEN);
+        fake_stop(&f);
+    }
 }
 END_TEST
 
@@ -466,6 +510,7 @@ static Suite *make_suite(void)
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, test_follows, 0, 2);
     tcase_add_test(tc, test_bump_follows);
+    tcase_add_test(tc, test_changes_follow);
     tcase_add_test(tc, test_moved_at_exec);
     tcase_add_loop_test(tc, test_named_node_is_down, 0, 2);
     tcase_add_test(tc, test_nodes_disagree);

@@ -54,6 +54,7 @@ START_TEST(passwords_and_users)
         {"noinfo", "S3cret", NULL, 0, "may not run INFO"},
         {"norole", "S3cret", NULL, 0, "may not run ROLE"},
         {"nomget", "S3cret", NULL, 0, "may not run MGET"},
+        {"noexists", "S3cret", NULL, 0, "may not run EXISTS"},
         {"nomulti", "S3cret", NULL, 0, "may not run MULTI"},
         {"noexec", "S3cret", NULL, 0, "may not run EXEC"},
         {"noset", "S3cret", NULL, 0, "may not run SET"},
@@ -63,15 +64,16 @@ START_TEST(passwords_and_users)
 
     server_start(&own, "auth", 0, args);
     tell(&own, "AUTH S3cret");
-    tell(&own, "ACL SETUSER full on >S3cret ~v:* +multi +exec +mget +set +role +info");
-    tell(&own, "ACL SETUSER open on nopass ~v:* +multi +exec +mget +set +role +info");
-    tell(&own, "ACL SETUSER noinfo on >S3cret ~v:* +multi +exec +mget +set +role");
-    tell(&own, "ACL SETUSER norole on >S3cret ~v:* +multi +exec +mget +set +info");
-    tell(&own, "ACL SETUSER nomget on >S3cret ~v:* +multi +exec +set +role +info");
-    tell(&own, "ACL SETUSER nomulti on >S3cret ~v:* +exec +mget +set +role +info");
-    tell(&own, "ACL SETUSER noexec on >S3cret ~v:* +multi +mget +set +role +info");
-    tell(&own, "ACL SETUSER noset on >S3cret ~v:* +multi +exec +mget +role +info");
-    tell(&own, "ACL SETUSER nokeys on >S3cret ~w:* +multi +exec +mget +set +role +info");
+    tell(&own, "ACL SETUSER full on >S3cret ~v:* +multi +exec +mget +exists +set +role +info");
+    tell(&own, "ACL SETUSER open on nopass ~v:* +multi +exec +mget +exists +set +role +info");
+    tell(&own, "ACL SETUSER noinfo on >S3cret ~v:* +multi +exec +mget +exists +set +role");
+    tell(&own, "ACL SETUSER norole on >S3cret ~v:* +multi +exec +mget +exists +set +info");
+    tell(&own, "ACL SETUSER nomget on >S3cret ~v:* +multi +exec +exists +set +role +info");
+    tell(&own, "ACL SETUSER noexists on >S3cret ~v:* +multi +exec +mget +set +role +info");
+    tell(&own, "ACL SETUSER nomulti on >S3cret ~v:* +exec +mget +exists +set +role +info");
+    tell(&own, "ACL SETUSER noexec on >S3cret ~v:* +multi +mget +exists +set +role +info");
+    tell(&own, "ACL SETUSER noset on >S3cret ~v:* +multi +exec +mget +exists +role +info");
+    tell(&own, "ACL SETUSER nokeys on >S3cret ~w:* +multi +exec +mget +exists +set +role +info");
     tell(&own, "DEL v:m v:%epoch");
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
         tell(&own, "FLUSHALL");
@@ -89,7 +91,7 @@ START_TEST(permission_taken_away)
     etv_model_t m;
 
     server_start(&own, "acl", 0, NULL);
-    tell(&own, "ACL SETUSER u on >p ~v:* +multi +exec +mget +set +role +info");
+    tell(&own, "ACL SETUSER u on >p ~v:* +multi +exec +mget +exists +set +role +info");
     s = settings_unix(own.path);
     s.url.user = "u";
     s.url.password = "p";

@@ -47,9 +47,9 @@ START_TEST(a_right_answer_is_accepted)
 }
 END_TEST
 
-#define Q4         FAKE_QUEUED
+#define Q5         FAKE_QUEUED
 #define ERR(text)  "-" text "\r\n"
-#define ERR4(text) ERR(text) ERR(text) ERR(text) ERR(text) ERR(text)
+#define ERR5(text) ERR(text) ERR(text) ERR(text) ERR(text) ERR(text) ERR(text)
 
 START_TEST(wrong_answers)
 {
@@ -58,47 +58,56 @@ START_TEST(wrong_answers)
         const char *log;
     } row[] = {
         {"HTTP/1.1 400 Bad Request\r\n\r\n", "ETV0109"},
-        {"+OK\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n*-1\r\n", "ETV0109"},
-        {Q4 "*-1\r\n", "ETV0109"},
-        {Q4 "*3\r\n:1\r\n:1\r\n:1\r\n", "ETV0109"},
-        {Q4 "*4\r\n*1\r\n$1\r\n1\r\n" FAKE_INFO FAKE_MASTER, "ETV0109"},
-        {Q4 "*4\r\n*2\r\n:1\r\n:2\r\n" FAKE_INFO FAKE_MASTER, "ETV0109"},
-        {Q4 "*4\r\n*2\r\n$1\r\ne\r\n$1\r\n7\r\n:1\r\n:2\r\n" FAKE_MASTER, "ETV0109"},
-        {Q4 "*4\r\n*2\r\n$1\r\ne\r\n$1\r\n7\r\n" FAKE_INFO ":1\r\n", "ETV0109"},
-        {Q4 "*4\r\n*2\r\n$1\r\ne\r\n$1\r\n7\r\n" FAKE_INFO "*0\r\n", "ETV0109"},
-        {Q4 "*4\r\n*2\r\n$1\r\ne\r\n$1\r\n7\r\n" FAKE_INFO "*1\r\n$5\r\nslave\r\n", "ETV0106"},
-        {Q4 "*4\r\n*2\r\n$1\r\ne\r\n$1\r\n7\r\n$1\r\nx\r\n$1\r\nx\r\n" FAKE_MASTER, "ETV0121"},
-        {Q4 "*4\r\n*2\r\n$0\r\n\r\n$1\r\n7\r\n" FAKE_INFO FAKE_MASTER, "ETV0115"},
+        {"+OK\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n*-1\r\n", "ETV0109"},
+        {Q5 "*-1\r\n", "ETV0109"},
+        {Q5 "*3\r\n:1\r\n:1\r\n:1\r\n", "ETV0109"},
+        {Q5 "*5\r\n*1\r\n$1\r\n1\r\n" FAKE_CLOSED FAKE_INFO FAKE_MASTER, "ETV0109"},
+        {Q5 "*5\r\n*2\r\n:1\r\n:2\r\n" FAKE_CLOSED FAKE_INFO FAKE_MASTER, "ETV0109"},
+        {Q5 "*5\r\n*2\r\n$1\r\ne\r\n$1\r\n7\r\n:0\r\n:1\r\n:2\r\n" FAKE_MASTER, "ETV0109"},
+        {Q5 "*5\r\n*2\r\n$1\r\ne\r\n$1\r\n7\r\n" FAKE_CLOSED FAKE_INFO ":1\r\n", "ETV0109"},
+        {Q5 "*5\r\n*2\r\n$1\r\ne\r\n$1\r\n7\r\n" FAKE_CLOSED FAKE_INFO "*0\r\n", "ETV0109"},
+        {Q5 "*5\r\n*2\r\n$1\r\ne\r\n$1\r\n7\r\n" FAKE_CLOSED FAKE_INFO "*1\r\n$5\r\nslave\r\n",
+         "ETV0106"},
+        {Q5 "*5\r\n*2\r\n$1\r\ne\r\n$1\r\n7\r\n:0\r\n$1\r\nx\r\n$1\r\nx\r\n" FAKE_MASTER,
+         "ETV0121"},
+        {Q5 "*5\r\n*2\r\n$1\r\ne\r\n$1\r\n7\r\n+0\r\n" FAKE_INFO FAKE_MASTER, "ETV0109"},
+        {Q5 "*5\r\n*2\r\n$1\r\ne\r\n$1\r\n7\r\n" ERR("NOPERM x") FAKE_INFO FAKE_MASTER,
+         "may not run EXISTS"},
+        {Q5 "*5\r\n*2\r\n$0\r\n\r\n$1\r\n7\r\n" FAKE_CLOSED FAKE_INFO FAKE_MASTER, "ETV0115"},
         {FAKE_ANSWER "+OK\r\n", "ETV0109"},
-        {Q4 "*1000000000\r\n", "ETV0109"},
-        {Q4 "*4000\r\n*4000\r\n*4000\r\n*4000\r\n*4000\r\n*4000\r\n*4000\r\n*4000\r\n", "ETV01"},
-        {Q4 "*4\r\n*4000\r\n*4000\r\n*4000\r\n*4000\r\n*4000\r\n:1\r\n", ""},
-        {Q4 "$-7\r\n", "ETV0109"},
-        {Q4 "*-7\r\n", "ETV0109"},
-        {Q4 "$99999999999999999999\r\n", "ETV01"},
-        {Q4 "$500000000\r\nabc", "ETV0107"},
+        {Q5 "*1000000000\r\n", "ETV0109"},
+        {Q5 "*4000\r\n*4000\r\n*4000\r\n*4000\r\n*4000\r\n*4000\r\n*4000\r\n*4000\r\n", "ETV01"},
+        {Q5 "*5\r\n*4000\r\n*4000\r\n*4000\r\n*4000\r\n*4000\r\n:1\r\n", ""},
+        {Q5 "$-7\r\n", "ETV0109"},
+        {Q5 "*-7\r\n", "ETV0109"},
+        {Q5 "$99999999999999999999\r\n", "ETV01"},
+        {Q5 "$500000000\r\nabc", "ETV0107"},
         {",1.5\r\n#t\r\n%1\r\n+a\r\n+b\r\n~1\r\n+a\r\n>1\r\n+a\r\n_\r\n(1\r\n=5\r\ntxt:a\r\n",
          "ETV01"},
-        {"#t\r\n#t\r\n#t\r\n#t\r\n#t\r\n#t\r\n#t\r\n", "ETV01"},
+        {"#t\r\n#t\r\n#t\r\n#t\r\n#t\r\n#t\r\n#t\r\n#t\r\n", "ETV01"},
         {"\0\0\0\0", "ETV01"},
-        {ERR4("LOADING Redis is loading") ERR("ERR EXEC without MULTI"), "(LOADING)"},
-        {"+OK\r\n" ERR4("LOADING x") ERR("EXECABORT x"), "ETV01"},
-        {ERR4("NOAUTH Authentication required.") ERR("NOAUTH x"), "(NOAUTH)"},
-        {ERR4("BUSY script") ERR("BUSY script"), "(BUSY)"},
-        {"+OK\r\n" ERR("MASTERDOWN x") "+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n" ERR("EXECABORT x"),
+        {ERR5("LOADING Redis is loading") ERR("ERR EXEC without MULTI"), "(LOADING)"},
+        {"+OK\r\n" ERR5("LOADING x") ERR("EXECABORT x"), "ETV01"},
+        {ERR5("NOAUTH Authentication required.") ERR("NOAUTH x"), "(NOAUTH)"},
+        {ERR5("BUSY script") ERR("BUSY script"), "(BUSY)"},
+        {"+OK\r\n" ERR("MASTERDOWN x") "+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n" ERR(
+             "EXECABORT x"),
          "a replica (MASTERDOWN)"},
-        {"+OK\r\n" ERR("READONLY x") "+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n" ERR("EXECABORT x"),
+        {"+OK\r\n" ERR("READONLY x") "+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n" ERR(
+             "EXECABORT x"),
          "a replica (READONLY)"},
-        {"+OK\r\n" ERR("MOVED 1 127.0.0.1:1") "+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n" ERR(
+        {"+OK\r\n" ERR("MOVED 1 127.0.0.1:1") "+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n" ERR(
              "EXECABORT x"),
          "ETV0126"},
-        {"+OK\r\n+QUEUED\r\n" ERR("NOPERM x") "+QUEUED\r\n+QUEUED\r\n" ERR("EXECABORT x"),
+        {"+OK\r\n+QUEUED\r\n+QUEUED\r\n" ERR("NOPERM x") "+QUEUED\r\n+QUEUED\r\n" ERR(
+             "EXECABORT x"),
          "may not run INFO"},
-        {"+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n" ERR("NOPERM x") ERR("EXECABORT x"),
+        {"+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n" ERR("NOPERM x") ERR("EXECABORT x"),
          "may not run ROLE"},
-        {Q4 ERR("EXECABORT Transaction discarded because of: NOPERM x"), "may not run EXEC"},
-        {Q4 "*4\r\n" ERR("WRONGTYPE x") FAKE_INFO FAKE_MASTER, "MGET with an error (WRONGTYPE)"},
-        {ERR4("what's this, 'S3cret'?") ERR("x"), "(ERR)"},
+        {Q5 ERR("EXECABORT Transaction discarded because of: NOPERM x"), "may not run EXEC"},
+        {Q5 "*5\r\n" ERR("WRONGTYPE x") FAKE_CLOSED FAKE_INFO FAKE_MASTER,
+         "MGET with an error (WRONGTYPE)"},
+        {ERR5("what's this, 'S3cret'?") ERR("x"), "(ERR)"},
     };
 
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
@@ -205,8 +214,8 @@ START_TEST(slow_and_silent)
     } row[] = {
         {serve_drip, NULL, "ETV0107"},     {serve_drip_at_once, NULL, "ETV0107"},
         {serve_silence, NULL, "ETV0107"},  {serve_greeting_only, NULL, "ETV0107"},
-        {serve_nothing, NULL, "ETV0108"},  {serve_stream, Q4 "$500000000\r\n", "ETV0110"},
-        {serve_stream, Q4 "+", "ETV0110"}, {serve_stream, Q4, "ETV0109"},
+        {serve_nothing, NULL, "ETV0108"},  {serve_stream, Q5 "$500000000\r\n", "ETV0110"},
+        {serve_stream, Q5 "+", "ETV0110"}, {serve_stream, Q5, "ETV0109"},
     };
 
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
