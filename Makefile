@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# make           build/mod_etag_version.so
+# make           build/mod_etag_version.so and build/etag-version, the command line tool
 # make demo      set everything up and show the main job (ONCE=1: print the story and exit)
 # make check     set everything up and pass all tests; make check-long: matrices, storms, sanitizers
-# make install   the module and its header, through apxs (DESTDIR is honoured)
+# make install   the module and its header, through apxs, and the tool (DESTDIR is honoured)
 # make bench     instructions per request, and requests per second beside a static 304
 # make fuzz      each fuzz target for FUZZ_SECONDS (60); make format; make clean
 # DEPS=skip      do not install missing packages
@@ -18,18 +18,21 @@ SANITIZE ?=
 OPT     ?= -O2 -g
 
 MODULE   := $(BUILD)/mod_etag_version.so
+TOOL     := $(BUILD)/etag-version
 DEMO_MODULE := $(BUILD)/mod_etag_version_demo.so
 BENCH_MODULE := $(BUILD)/mod_const304.so
 
 CORE_SRC  := $(sort $(wildcard src/core/*.c))
 STORE_SRC := $(sort $(wildcard src/store/*.c))
 GLUE_SRC  := mod_etag_version.c $(sort $(wildcard src/httpd/*.c))
+CLI_SRC   := $(sort $(wildcard src/cli/*.c))
 UNIT_SRC  := $(sort $(wildcard tests/unit/test_*.c))
 FUZZ_SRC  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
 CORE_OBJ  := $(CORE_SRC:%.c=$(BUILD)/obj/%.o)
 STORE_OBJ := $(STORE_SRC:%.c=$(BUILD)/obj/%.o)
 GLUE_OBJ  := $(GLUE_SRC:%.c=$(BUILD)/obj/%.o)
+CLI_OBJ   := $(CLI_SRC:%.c=$(BUILD)/obj/%.o)
 CORE_LIB  := $(BUILD)/libetv_core.a
 STORE_LIB := $(BUILD)/libetv_store.a
 UNIT_BIN  := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
@@ -40,11 +43,12 @@ ALL_C     := mod_etag_version.c $(wildcard include/*.h src/*/*.c src/*/*.h tests
 apr_cflags   = $(eval apr_cflags := $$(shell pkg-config --cflags apr-1 apr-util-1))$(apr_cflags)
 apr_libs     = $(eval apr_libs := $$(shell pkg-config --libs apr-1 apr-util-1))$(apr_libs)
 # Debian's hiredis.pc points into the folder itself; the header is always included as <hiredis/…>.
-lib_libs     = $(eval lib_libs := $$(shell pkg-config --libs hiredis libsodium))$(lib_libs)
+lib_libs     = $(eval lib_libs := $$(shell pkg-config --libs hiredis libsodium jansson))$(lib_libs)
 # For rediss://; without OpenSSL 1.1.1 or later everything else works.
 has_openssl  := pkg-config --atleast-version=1.1.1 openssl
 tls_cflags   = $(eval tls_cflags := $$(shell $(has_openssl) && echo -DETV_HAS_TLS && pkg-config --cflags openssl))$(tls_cflags)
 tls_libs     = $(eval tls_libs := $$(shell $(has_openssl) && pkg-config --libs openssl))$(tls_libs)
+curl_libs    = $(eval curl_libs := $$(shell pkg-config --libs libcurl))$(curl_libs)
 check_libs   = $(eval check_libs := $$(shell pkg-config --libs check))$(check_libs)
 httpd_cflags = $(eval httpd_cflags := -isystem $$(shell $(APXS) -q INCLUDEDIR))$(httpd_cflags)
 
@@ -61,7 +65,7 @@ glue_warn = $(if $(findstring clang,$(CC)),-Wno-cast-qual)
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-all: $(MODULE)
+all: $(MODULE) $(TOOL)
 
 # The digest of bodies is compiled once for each vector unit, and chosen at run time.
 machine = $(eval machine := $$(shell $$(CC) -dumpmachine))$(machine)
@@ -77,6 +81,10 @@ $(BUILD)/obj/src/store/%.o: src/store/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE_CFLAGS) $(apr_cflags) $(tls_cflags) -MMD -MP -c $< -o $@
 
+$(BUILD)/obj/src/cli/%.o: src/cli/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(apr_cflags) -MMD -MP -c $< -o $@
+
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE_CFLAGS) $(glue_warn) $(apr_cflags) $(httpd_cflags) -MMD -MP -c $< -o $@
@@ -91,6 +99,9 @@ $(STORE_LIB): $(STORE_OBJ)
 $(MODULE): $(GLUE_OBJ) $(STORE_LIB) $(CORE_LIB) src/httpd/exports.map
 	$(CC) -shared $(SANITIZE) -o $@ $(GLUE_OBJ) $(STORE_LIB) $(CORE_LIB) \
 	  -Wl,--version-script=src/httpd/exports.map -Wl,-z,relro,-z,now $(LDFLAGS) $(lib_libs) $(tls_libs) -lpthread
+
+$(TOOL): $(CLI_OBJ) $(STORE_LIB) $(CORE_LIB)
+	$(CC) $(SANITIZE) -o $@ $^ -Wl,-z,relro,-z,now $(LDFLAGS) $(lib_libs) $(curl_libs) $(tls_libs) $(apr_libs) -lpthread
 
 $(DEMO_MODULE): $(BUILD)/obj/examples/demo/mod_etag_version_demo.o
 	$(CC) -shared $(SANITIZE) -o $@ $^ $(LDFLAGS)
@@ -163,10 +174,12 @@ format-check:
 	@scripts/format.sh --check $(ALL_C)
 
 # apxs -i installs the module, and adds no LoadModule line: that stays the administrator's.
-install: $(MODULE)
+install: $(MODULE) $(TOOL)
 	mkdir -p "$(DESTDIR)$(shell $(APXS) -q LIBEXECDIR)" "$(DESTDIR)$(shell $(APXS) -q INCLUDEDIR)"
 	$(APXS) -S LIBEXECDIR="$(DESTDIR)$(shell $(APXS) -q LIBEXECDIR)" -i -n etag_version $(MODULE)
 	install -m 644 include/mod_etag_version.h "$(DESTDIR)$(shell $(APXS) -q INCLUDEDIR)/"
+	install -d "$(DESTDIR)$(shell $(APXS) -q bindir)"
+	install -m 755 $(TOOL) "$(DESTDIR)$(shell $(APXS) -q bindir)/"
 	@echo "Installed. Add to httpd's configuration:"
 	@echo "    LoadModule etag_version_module $(shell $(APXS) -q LIBEXECDIR)/mod_etag_version.so"
 

@@ -52,6 +52,8 @@ forbid_includes src/core '([a-z0-9_./-]*/)?hiredis' "hiredis"
 forbid_includes src/core '(\.\./|src/)?(store|httpd)/' "a layer above it"
 forbid_includes src/store "$HTTPD" "a header of httpd"
 forbid_includes src/store '(\.\./|src/)?httpd/' "a layer above it"
+forbid_includes src/cli "$HTTPD" "a header of httpd"
+forbid_includes src/cli '(\.\./|src/)?httpd/' "the layer of httpd"
 
 # The tests of the lower layers stay below too: one that needs httpd shows logic in the wrong place.
 for folder in tests/unit tests/fuzz; do

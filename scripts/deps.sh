@@ -39,7 +39,8 @@ why()
 packages_debian()
 {
     case $1 in
-        build)  echo gcc libc6-dev make pkg-config apache2-dev libhiredis-dev libsodium-dev libxxhash-dev libssl-dev ;;
+        build)  echo gcc libc6-dev make pkg-config apache2-dev libhiredis-dev libsodium-dev libxxhash-dev libssl-dev \
+                     libjansson-dev libcurl4-openssl-dev ;;
         demo)   echo apache2-bin python3 ;;
         check)  echo apache2-bin check clang-format-19 curl libapache2-mod-wsgi-py3 nghttp2-client openssl \
                      php-fpm python3 python3-pytest python3-pytest-xdist redis-server spin ;;
@@ -56,7 +57,7 @@ packages_fedora()
 {
     case $1 in
         build)  echo gcc make pkgconf-pkg-config redhat-rpm-config httpd-devel hiredis-devel \
-                     libsodium-devel xxhash-devel openssl-devel ;;
+                     libsodium-devel xxhash-devel openssl-devel jansson-devel libcurl-devel ;;
         demo)   echo httpd-core python3 ;;
         check)  echo httpd check-devel clang-tools-extra curl python3-mod_wsgi nghttp2 openssl php-fpm \
                      python3-pytest python3-pytest-xdist /usr/bin/redis-server ;;

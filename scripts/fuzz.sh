@@ -12,7 +12,7 @@ mkdir -p "$build"
 options=(CC=clang OPT="-O1 -g" SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=object-size -fno-sanitize-recover=undefined")
 echo "+ make BUILD=$build ${options[*]} libs"
 make -s -j"$(nproc)" BUILD="$build" "${options[@]}" libs
-mapfile -t flags < <(pkg-config --cflags --libs hiredis libsodium apr-1 apr-util-1 | tr -s ' ' '\n' | sed '/^$/d')
+mapfile -t flags < <(pkg-config --cflags --libs hiredis libsodium jansson apr-1 apr-util-1 | tr -s ' ' '\n' | sed '/^$/d')
 for source in tests/fuzz/fuzz_*.c; do
     name=$(basename "$source" .c)
     program=$build/$name
