@@ -17,7 +17,9 @@
  * @param p      for temporary data
  * @param model  at most 256 bytes, no control characters, not beginning with `%`
  * @return APR_SUCCESS once the store has acknowledged it; APR_EINVAL for a bad name; else why the
- *         store could not take it (nothing was bumped, or it is unknown whether it was)
+ *         store could not take it (nothing was bumped, or it is unknown whether it was): it is
+ *         remembered, and tried again until the store has taken it; meanwhile nothing that depends
+ *         on the model is answered 304 on this host
  */
 APR_DECLARE_OPTIONAL_FN(apr_status_t, etag_version_bump,
                         (server_rec * s, apr_pool_t *p, const char *model));

@@ -14,6 +14,8 @@
 
 static int table_size = ETV_TABLE_SIZE_DEFAULT;
 static etv_buffer_limit_t buffer_limit = {ETV_BUFFER_RESPONSE_DEFAULT, ETV_BUFFER_PROCESS_DEFAULT};
+static int events_limit = ETV_UNSET;
+static int changes;
 
 #define NUMBER(name)        .name = ETV_UNSET,
 #define POINTER(type, name) .name = NULL,
@@ -136,6 +138,36 @@ const etv_buffer_limit_t *etv_config_buffer_limit(void)
 void etv_config_set_buffer_limit(etv_buffer_limit_t limit)
 {
     buffer_limit = limit;
+}
+
+int etv_config_events_limit(void)
+{
+    return events_limit;
+}
+
+void etv_config_set_events_limit(int streams)
+{
+    events_limit = streams;
+}
+
+int etv_config_changes(void)
+{
+    return changes;
+}
+
+void etv_config_set_changes(void)
+{
+    changes = 1;
+}
+
+void etv_config_reset(void)
+{
+    etv_buffer_limit_t limit = {ETV_BUFFER_RESPONSE_DEFAULT, ETV_BUFFER_PROCESS_DEFAULT};
+
+    table_size = ETV_TABLE_SIZE_DEFAULT;
+    buffer_limit = limit;
+    events_limit = ETV_UNSET;
+    changes = 0;
 }
 
 /* --- lists that have a default --- */

@@ -31,6 +31,16 @@ typedef enum { ETV_HEAD_OFF, ETV_HEAD_AS_GET } etv_head_e;
 typedef enum { ETV_STRENGTH_DEFAULT, ETV_STRENGTH_WEAK, ETV_STRENGTH_STRONG } etv_strength_e;
 typedef enum { ETV_UPSTREAM_KEEP, ETV_UPSTREAM_REPLACE } etv_upstream_e;
 typedef enum { ETV_MISSING_INITIALIZE, ETV_MISSING_SKIP } etv_missing_e;
+typedef enum { ETV_SWITCH_OFF, ETV_SWITCH_ON } etv_switch_e;
+typedef enum {
+    ETV_PRECONDITIONS_OFF,
+    ETV_PRECONDITIONS_CHECK,
+    ETV_PRECONDITIONS_REQUIRE
+} etv_preconditions_e;
+/** ETagVersionServe: the handlers that are open. */
+enum { ETV_SERVE_ADMIN = 1, ETV_SERVE_EVENTS = 2 };
+/** Kinds of items of ETagVersionInvalidate: a name, or all of ETagVersionModels. */
+enum { ETV_INVALIDATE_NAME, ETV_INVALIDATE_MODELS };
 typedef enum { ETV_POLICY_MERGE, ETV_POLICY_SET, ETV_POLICY_IFUNSET } etv_policy_mode_e;
 
 /** A Cache-Control policy. */
@@ -50,15 +60,22 @@ typedef struct {
     INT(upstream)                                                                                  \
     INT(missing)                                                                                   \
     INT(head)                                                                                      \
+    INT(invalidate_require)                                                                        \
+    INT(preconditions)                                                                             \
+    INT(serve)                                                                                     \
     DURATION(settle_us)                                                                            \
     POINTER(const etv_item_t, salt)                                                                \
     POINTER(const etv_policy_t, policy)                                                            \
     POINTER(const etv_policy_t, policy_unsafe)                                                     \
+    POINTER(const char, models_header)                                                             \
+    POINTER(const char, invalidate_header)                                                         \
     LIST(models)                                                                                   \
     LIST(identity)                                                                                 \
     LIST(vary)                                                                                     \
     LIST(types)                                                                                    \
-    LIST(headers)
+    LIST(headers)                                                                                  \
+    LIST(invalidate)                                                                               \
+    LIST(tag_header)
 
 typedef struct {
 #define ETV_INT(name)           int name;
@@ -93,6 +110,7 @@ typedef struct {
     etv_channel_t *channel;              /**< made in post_config; NULL under `strict` */
     etv_hash128_t channel_name;          /**< of it */
     etv_hash128_t scope;                 /**< of store and prefix, made in child_init */
+    const unsigned char *fixed_key;      /**< for tags; made in child_init; NULL as the following */
     const unsigned char *content_secret; /**< made in child_init; NULL where the store keeps it */
     unsigned char kept_secret[ETV_SECRET_BYTES]; /**< what the store kept when it was last asked */
     int has_kept_secret;
@@ -175,6 +193,38 @@ static inline int etv_config_initializes(const etv_dir_t *dir)
     return dir->missing != ETV_MISSING_SKIP;
 }
 
+/** ETagVersionModelsHeader, ETagVersionInvalidateHeader: NULL when off. */
+static inline const char *etv_config_models_header(const etv_dir_t *dir)
+{
+    return dir->models_header && *dir->models_header ? dir->models_header : NULL;
+}
+
+static inline const char *etv_config_invalidate_header(const etv_dir_t *dir)
+{
+    return dir->invalidate_header && *dir->invalidate_header ? dir->invalidate_header : NULL;
+}
+
+static inline int etv_config_requires_bump(const etv_dir_t *dir)
+{
+    return dir->invalidate_require == ETV_SWITCH_ON;
+}
+
+static inline int etv_config_checks_preconditions(const etv_dir_t *dir)
+{
+    return dir->preconditions > ETV_PRECONDITIONS_OFF;
+}
+
+static inline int etv_config_requires_preconditions(const etv_dir_t *dir)
+{
+    return dir->preconditions == ETV_PRECONDITIONS_REQUIRE;
+}
+
+/** @param what  ETV_SERVE_… */
+static inline int etv_config_serves(const etv_dir_t *dir, int what)
+{
+    return dir->serve != ETV_UNSET && (dir->serve & what);
+}
+
 static inline apr_interval_time_t etv_config_settle_us(const etv_dir_t *dir)
 {
     return dir->settle_us == ETV_UNSET ? 0 : dir->settle_us;
@@ -209,6 +259,19 @@ typedef struct {
 
 const etv_buffer_limit_t *etv_config_buffer_limit(void);
 void etv_config_set_buffer_limit(etv_buffer_limit_t limit);
+
+/** Or less, where there are not so many workers (httpd/events_limit.h). */
+#define ETV_EVENTS_LIMIT_DEFAULT 32
+
+/** ETagVersionEventsLimit, or ETV_UNSET; global and reset like the above. */
+int etv_config_events_limit(void);
+void etv_config_set_events_limit(int streams);
+
+/** Whether any directive makes this server bump by itself; global and reset like the above. */
+int etv_config_changes(void);
+void etv_config_set_changes(void);
+/** Put the global ones back to their defaults: before each reading of the configuration. */
+void etv_config_reset(void);
 
 /** The directives (httpd/directives.c). */
 extern const command_rec etv_directives[];

@@ -1,23 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "httpd/coverage.h"
 
-#include <apr_atomic.h>
 #include <apr_strings.h>
 
 #include "core/vary.h"
 #include "httpd/log.h"
-#include "store/boottime.h"
 
 /* Says what to add, once a minute and child: every such response goes without a tag. */
 static void log_vary(request_rec *r, const char *name)
 {
     static apr_uint32_t next;
-    apr_uint32_t now = (apr_uint32_t)apr_time_sec(etv_boottime_us());
-    apr_uint32_t due = apr_atomic_read32(&next);
-    int level = APLOG_DEBUG;
+    int level = etv_log_is_due(&next) ? APLOG_WARNING : APLOG_DEBUG;
 
-    if (now >= due && apr_atomic_cas32(&next, now + 60, due) == due)
-        level = APLOG_WARNING;
     ap_log_rerror(APLOG_MARK, level, 0, r,
                   "ETV0330: no version tag: the response varies on %s; add it with "
                   "\"ETagVersionVary +%s\", or for Cookie and Authorization with "

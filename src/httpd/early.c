@@ -7,13 +7,18 @@
 
 #include "core/accept_encoding.h"
 #include "httpd/conditions.h"
+#include "httpd/declared.h"
+#include "httpd/field_sets.h"
 #include "httpd/head.h"
 #include "httpd/life.h"
 #include "httpd/log.h"
 #include "httpd/request.h"
 #include "httpd/stamp.h"
+#include "httpd/strip.h"
 
 #define CODED_MOST 4
+/* As many tags with a set of header fields are looked at: each costs a keyed digest. */
+#define NAMED_MOST 8
 
 /*
  * mod_cache_socache loses the stored body when it is revalidated. mod_cache puts its own copy of
@@ -40,6 +45,14 @@ static int must_run(const request_rec *r)
     return r->finfo.filetype == APR_NOFILE && serves_file(r->handler);
 }
 
+static int take(request_rec *r, etv_request_t *request, etv_tag_t *right, const char *text)
+{
+    request->early = text;
+    if (request->declared)
+        etv_declared_choose(r, request, right);
+    return 1;
+}
+
 /*
  * RFC 9110 §13.1.2 with weak comparison, as far as it concerns tags of ours; If-Modified-Since is
  * not looked at when If-None-Match is present (§13.1.3). A tag with a coding matches only a request
@@ -48,18 +61,20 @@ static int must_run(const request_rec *r)
 static int find_match(request_rec *r, etv_request_t *request, const char *list)
 {
     const char *cursor = list;
-    int coded = 0;
+    int coded = 0, named = 0;
     etv_entity_tag_t tag;
     etv_entity_tag_own_t own;
+    etv_tag_t *right;
 
-    request->early_letter = etv_tag_is_whole_list(&request->tag, list);
-    if (request->early_letter && etv_config_weak(request->dir)) {
-        request->early = list;
-        return 1;
-    }
+    right = etv_declared_first(request);
+    request->early_letter = right ? etv_tag_is_whole_list(right, list) : 0;
+    if (request->early_letter && etv_config_weak(request->dir))
+        return take(r, request, right, list);
     while (etv_entity_tag_next(list, &cursor, &tag) == ETV_ENTITY_TAG_ONE) {
-        if (!etv_entity_tag_own(&tag, &own) ||
-            !etv_tag_matches(&request->tag, own.letter, own.digest))
+        if (!etv_entity_tag_own(&tag, &own))
+            continue;
+        right = etv_declared_tag(request, &own);
+        if (!right || (own.fields && named++ == NAMED_MOST) || !etv_tag_is(right, &own))
             continue;
         /* An honest list has one of each coding; more would only cost time. */
         if (own.coding && coded++ == CODED_MOST)
@@ -68,11 +83,14 @@ static int find_match(request_rec *r, etv_request_t *request, const char *list)
             !etv_accept_encoding_allows(apr_table_get(r->headers_in, "Accept-Encoding"), own.coding,
                                         own.coding_len))
             continue;
-        request->early = etv_tag_text(r->pool, &request->tag, own.letter,
-                                      etv_config_weak(request->dir), own.coding, own.coding_len);
+        /* What its 200 said is not known any more: the backend says it again. */
+        if (own.fields &&
+            !(request->early_fields = etv_field_sets_find(r, request, own.fields, right->key)))
+            continue;
         request->early_letter = own.letter;
         request->early_coded = own.coding != NULL;
-        return 1;
+        return take(r, request, right,
+                    etv_tag_write_own(r->pool, &own, etv_config_weak(request->dir)));
     }
     return 0;
 }
@@ -131,16 +149,21 @@ int etv_early_handler(request_rec *r)
 
     if (!request) {
         etv_stamp_error_document(r);
+        etv_strip_insert(r);
         return DECLINED;
     }
-    if (request->tagged) {
+    if (etv_declared_any(request)) {
         /* RFC 9110 §13.2.2 evaluates If-Match and If-Unmodified-Since first */
         if (request->if_none_match && !request->preconditions &&
             try_early(r, request, request->if_none_match) == OK)
             return OK;
-        remember_before(r, request);
     }
+    if (request->tagged || request->declared)
+        remember_before(r, request);
+    if (request->declared)
+        etv_declared_begin(r, request);
     etv_stamp_response(r, request);
+    etv_strip_insert(r);
     return DECLINED;
 }
 
@@ -154,7 +177,8 @@ static int answer_cache(request_rec *r, etv_request_t *request)
     if (apr_table_get(r->headers_in, "If-Match") ||
         apr_table_get(r->headers_in, "If-Unmodified-Since")) /* mod_cache leaves neither */
         return DECLINED;
-    return try_early(r, request, list);
+    etv_declared_read_more(r, request, list);
+    return etv_declared_any(request) ? try_early(r, request, list) : DECLINED;
 }
 
 int etv_early_handler_behind_cache(request_rec *r)
@@ -163,7 +187,7 @@ int etv_early_handler_behind_cache(request_rec *r)
 
     if (!request || r->status != HTTP_OK)
         return DECLINED;
-    if (request->tagged && answer_cache(r, request) == OK)
+    if ((request->tagged || request->declared) && answer_cache(r, request) == OK)
         return OK;
     if (request->evaluates) {
         etv_conditions_withhold(r, request);

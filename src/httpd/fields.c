@@ -7,6 +7,7 @@
 
 #include "core/vary.h"
 #include "httpd/headers.h"
+#include "httpd/request.h"
 
 static const request_rec *first_of(const request_rec *r)
 {
@@ -28,6 +29,14 @@ static int is_host_received(const request_rec *r, const char *host)
     return strncasecmp(host, r->hostname, len) == 0 && (!host[len] || host[len] == ':');
 }
 
+/* mod_dav takes over the methods that change what it lets httpd's default handler serve. */
+static const char *handler_of(const request_rec *r)
+{
+    return r->handler && !etv_request_is_get(r) && strcmp(r->handler, "dav-handler") == 0
+               ? NULL
+               : r->handler;
+}
+
 /*
  * What is requested and what serves it. Fields that are mostly absent are named in a bit map, so
  * that the usual request hashes few bytes.
@@ -44,7 +53,7 @@ void etv_fields_add_request(etv_tag_fields_t *fields, request_rec *r, const char
                           server->vhost,
                           r->args,
                           r->path_info && *r->path_info ? r->path_info : NULL,
-                          r->handler,
+                          handler_of(r),
                           target && strcmp(target, r->uri) == 0 ? NULL : target};
     enum { RARE = sizeof(rare) / sizeof(rare[0]), HOST = 1 << RARE, HTTPS = HOST << 1 };
     unsigned int present = (https ? HTTPS : 0U) | (host ? HOST : 0U);

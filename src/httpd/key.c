@@ -43,14 +43,12 @@ static int is_due(etv_server_t *server)
            atomic_compare_exchange_strong(&server->ask_secret_us, &next, now + ASK_AGAIN_US);
 }
 
-const unsigned char *etv_key_of(request_rec *r)
+const unsigned char *etv_key_kept(request_rec *r)
 {
     etv_server_t *server = etv_config_server(r->server);
     const unsigned char *known;
     etv_snapshot_t snapshot = {.now_us = r->request_time};
 
-    if (server->secret)
-        return server->secret;
     if (!server->store)
         return NULL;
     known = recall(r, server);
@@ -70,6 +68,7 @@ void etv_key_prepare(apr_pool_t *p, etv_server_t *server)
 
     if (!key && etv_config_store_url(server)->kind == ETV_STORE_URL_LOCAL)
         key = etv_table_secret(etv_shared_table());
+    server->fixed_key = key;
     if (!key)
         return;
     secret = apr_palloc(p, ETV_DIGEST_SECRET_BYTES);

@@ -16,16 +16,21 @@
 #include "core/blocks.h"
 #include "httpd/conditions.h"
 #include "httpd/config.h"
+#include "httpd/events.h"
+#include "httpd/events_limit.h"
 #include "httpd/identity.h"
 #include "httpd/key.h"
 #include "httpd/log.h"
+#include "httpd/scopes.h"
 #include "httpd/shared.h"
 #include "httpd/store_check.h"
+#include "store/change.h"
 #include "store/local.h"
 #include "store/redis.h"
 
 static int has_socache;
 static int has_brotli;
+static etv_keeper_t *keeper; /* this child's */
 int etv_life_cache_is_loaded;
 int etv_life_validator_is_needed;
 
@@ -39,19 +44,21 @@ int etv_life_has_brotli(void)
     return has_brotli;
 }
 
+etv_keeper_t *etv_life_keeper(void)
+{
+    return keeper;
+}
+
 /* --- parent --- */
 
 int etv_life_pre_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp)
 {
-    etv_buffer_limit_t buffer_limit = {ETV_BUFFER_RESPONSE_DEFAULT, ETV_BUFFER_PROCESS_DEFAULT};
-
     (void)p;
     (void)plog;
     (void)ptemp;
     if (etv_shared_use_key(ap_pglobal) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
-    etv_config_set_table_size(ETV_TABLE_SIZE_DEFAULT);
-    etv_config_set_buffer_limit(buffer_limit);
+    etv_config_reset();
     /* All modules are loaded, and httpd sorts the hooks again before it serves. */
     has_brotli = ap_find_linked_module("mod_brotli.c") != NULL;
     has_socache = ap_find_linked_module("mod_cache_socache.c") != NULL;
@@ -233,10 +240,12 @@ int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, ser
     for (server_rec *each = s; each; each = each->next)
         open_channel(ptemp, each);
     warn_of_neighbours(s);
+    etv_events_limit_check(s);
     etv_life_validator_is_needed =
         etv_life_cache_is_loaded && !holds_everywhere("CacheIgnoreNoLastMod");
     name_vhosts(p, ptemp, s);
     etv_identity_init();
+    etv_scopes_configure(p, ptemp, s);
     return OK;
 }
 
@@ -249,12 +258,6 @@ static void log_store(void *baton, etv_log_level_e level, apr_status_t status, c
     if (status == APR_EGENERAL) /* says nothing that the message does not say better */
         status = APR_SUCCESS;
     ap_log_error(APLOG_MARK, levels[level], status, (server_rec *)baton, "%s", message);
-}
-
-static const char *scope_of(apr_pool_t *p, const etv_server_t *server)
-{
-    return apr_pstrcat(p, etv_config_store_url(server)->canonical, "\n", etv_config_prefix(server),
-                       NULL);
 }
 
 static int same_text(const char *a, const char *b)
@@ -292,7 +295,8 @@ static apr_status_t open_store(apr_pool_t *p, server_rec *s, etv_server_t *serve
     etv_redis_config_t config;
 
     if (url->kind == ETV_STORE_URL_LOCAL) {
-        server->store = etv_local_create(p, etv_shared_table(), scope_of(p, server), log);
+        server->store = etv_local_create(p, etv_shared_table(), etv_scopes_name(p, server), log);
+        etv_local_share(server->store, etv_shared_pending(), etv_shared_feed());
         return APR_SUCCESS;
     }
     memset(&config, 0, sizeof(config));
@@ -310,6 +314,7 @@ static apr_status_t open_store(apr_pool_t *p, server_rec *s, etv_server_t *serve
         config.mirror = etv_shared_mirror();
         config.channel = server->channel;
         config.scope = server->channel_name;
+        config.feed = etv_shared_feed();
     }
     config.log = log;
     return etv_redis_create(p, &config, &server->store);
@@ -329,16 +334,58 @@ static void pin_module(const server_rec *s)
                      "ETV0406: the module cannot be kept in memory until this child is gone");
 }
 
+/* Of the changes that this child will make: none goes on for longer unattended. */
+static apr_interval_time_t longest_timeout(const server_rec *s)
+{
+    apr_interval_time_t longest = 0;
+
+    for (; s; s = s->next)
+        longest = s->timeout > longest ? s->timeout : longest;
+    return longest;
+}
+
+/* What is pending may be delivered through any store of its scope. */
+static void create_keeper(apr_pool_t *p, server_rec *s)
+{
+    etv_log_t log = {log_store, s};
+    etv_keeper_store_t *stores;
+    apr_status_t rv;
+    int servers = 0, n = 0;
+
+    for (const server_rec *each = s; each; each = each->next)
+        servers++;
+    stores = apr_pcalloc(p, (apr_size_t)servers * sizeof(*stores));
+    for (const server_rec *each = s; each; each = each->next) {
+        const etv_server_t *server = etv_config_server(each);
+        int known = !server->store;
+
+        for (int i = 0; i < n && !known; i++)
+            known = stores[i].store == server->store;
+        if (!known)
+            stores[n++] = (etv_keeper_store_t){server->store, server->scope};
+    }
+    rv = etv_keeper_create(p, etv_shared_pending(), stores, n, log, &keeper);
+    if (rv != APR_SUCCESS) {
+        keeper = NULL;
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s,
+                     "ETV0154: nothing can care for changes in this child: no bumps by requests");
+        return;
+    }
+    etv_keeper_ends_process(keeper);
+    etv_keeper_lives(keeper, longest_timeout(s));
+    if (etv_config_changes())
+        etv_keeper_start(keeper);
+}
+
 void etv_life_child_init(apr_pool_t *p, server_rec *s)
 {
     pin_module(s);
     etv_blocks_limit(etv_config_buffer_limit()->process);
     for (server_rec *each = s; each; each = each->next) {
         etv_server_t *server = etv_config_server(each);
-        const char *scope = scope_of(p, server);
         apr_status_t rv = APR_SUCCESS;
 
-        server->scope = etv_hash_name(scope, strlen(scope));
+        server->scope = etv_scopes_of(p, server);
         etv_key_prepare(p, server);
         for (const server_rec *other = s; other != each && !server->store; other = other->next) {
             if (same_store(server, etv_config_server(other)))
@@ -350,18 +397,21 @@ void etv_life_child_init(apr_pool_t *p, server_rec *s)
             ap_log_error(APLOG_MARK, APLOG_ERR, rv, each,
                          "ETV0405: the store cannot be used, there will be no version tags");
     }
+    create_keeper(p, s); /* after the stores: it ends first */
 }
 
 void etv_life_child_stopping(apr_pool_t *p, int graceful)
 {
     (void)p;
     (void)graceful;
+    etv_events_end();
     for (const server_rec *each = ap_server_conf; each; each = each->next) {
         etv_store_t *store = etv_config_server(each)->store;
 
         if (store && store->ops->retire)
             store->ops->retire(store);
     }
+    etv_keeper_retire(keeper);
 }
 
 /* --- for other modules --- */
@@ -369,6 +419,7 @@ void etv_life_child_stopping(apr_pool_t *p, int graceful)
 static apr_status_t etag_version_bump(server_rec *s, apr_pool_t *p, const char *model)
 {
     const etv_server_t *server = etv_config_server(s);
+    etv_change_t *change;
     etv_model_t bumped;
 
     memset(&bumped, 0, sizeof(bumped));
@@ -379,7 +430,12 @@ static apr_status_t etag_version_bump(server_rec *s, apr_pool_t *p, const char *
     bumped.hash = etv_hash_name(model, bumped.name_len);
     if (!server->store)
         return APR_ENOTIMPL;
-    return server->store->ops->bump(server->store, p, &bumped, 1);
+    if (!keeper)
+        return server->store->ops->bump(server->store, p, &bumped, 1);
+    /* As a change, which is remembered and tried again when the store cannot take it now. */
+    change = etv_change_make(p, keeper, server->store, server->scope, s->timeout);
+    etv_change_add(change, &bumped, 1);
+    return etv_change_end(change);
 }
 
 void etv_life_register(void)

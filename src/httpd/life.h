@@ -5,12 +5,14 @@
 
 #include <httpd.h>
 
+#include "store/keeper.h"
+
 /** Offer the functions of include/mod_etag_version.h. */
 void etv_life_register(void);
 
 /**
  * Hooks: defaults before the configuration is read; contradictions in it (httpd -t, too); the
- * shared table and the names of virtual hosts; the stores of a child.
+ * shared table and the names of virtual hosts; the stores of a child and their keeper.
  */
 int etv_life_pre_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp);
 int etv_life_check_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
@@ -18,6 +20,9 @@ int etv_life_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, ser
 void etv_life_child_init(apr_pool_t *p, server_rec *s);
 /** This child takes no new connections any more: another one shall listen to the stores. */
 void etv_life_child_stopping(apr_pool_t *p, int graceful);
+
+/** What cares for this child's changes; NULL when there is none, which was logged. */
+etv_keeper_t *etv_life_keeper(void);
 
 /** Whether a loaded module makes answers to mod_cache's own revalidation dangerous. */
 int etv_life_has_socache(void);

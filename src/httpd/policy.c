@@ -6,6 +6,7 @@
 
 #include "core/cache_control.h"
 #include "core/vary.h"
+#include "httpd/tag_header.h"
 
 const char *etv_policy_field(request_rec *r, const char *name)
 {
@@ -38,6 +39,7 @@ etv_freshness_t etv_policy_freshness(request_rec *r)
     now.cache_control = etv_policy_field(r, "Cache-Control");
     now.expires = etv_policy_field(r, "Expires");
     now.vary = etv_policy_field(r, "Vary");
+    etv_tag_header_get(r, now.tags);
     return now;
 }
 
@@ -143,6 +145,8 @@ void etv_policy_apply_all(request_rec *r, const etv_dir_t *dir, const etv_reques
         apply_vary(r, request);
     if (ap_is_HTTP_SUCCESS(r->status) || r->status == HTTP_NOT_MODIFIED)
         apply_cache_control(r, dir->policy, request);
+    if (request && (ap_is_HTTP_SUCCESS(r->status) || r->status == HTTP_NOT_MODIFIED))
+        etv_tag_header_add(r, request);
 }
 
 void etv_policy_unify_lines(request_rec *r, const etv_response_t *now)

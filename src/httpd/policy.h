@@ -5,15 +5,18 @@
 
 #include <httpd.h>
 
+#include "core/tag_header.h"
 #include "httpd/config.h"
 #include "httpd/request.h"
 #include "httpd/response.h"
 
-/** The three headers that caches live by, as they would be sent; NULL for absent ones. */
+/** The headers that caches live by, as they would be sent; NULL for absent ones. */
 typedef struct {
     const char *cache_control;
     const char *expires;
     const char *vary;
+    const char
+        *tags[ETV_TAG_HEADER_KINDS]; /**< those that ETagVersionTagHeader names, by kind - 1 */
 } etv_freshness_t;
 
 /** All values of a response header in both tables, joined with a comma; NULL when there is none. */
@@ -39,7 +42,8 @@ void etv_policy_apply_all(request_rec *r, const etv_dir_t *dir, const etv_reques
 static inline void etv_policy_apply(request_rec *r, const etv_dir_t *dir,
                                     const etv_request_t *request)
 {
-    if (dir->policy || dir->policy_unsafe || (request && (request->vary || request->identity.n)))
+    if (dir->policy || dir->policy_unsafe || dir->tag_header.items ||
+        (request && (request->vary || request->identity.n)))
         etv_policy_apply_all(r, dir, request);
 }
 

@@ -9,14 +9,12 @@
 #include "core/vary.h"
 #include "httpd/coverage.h"
 #include "httpd/conditions.h"
+#include "httpd/declared.h"
 #include "httpd/expand.h"
-#include "httpd/fields.h"
 #include "httpd/headers.h"
-#include "httpd/shared.h"
-#include "httpd/log.h"
+#include "httpd/lost_update.h"
 #include "httpd/policy.h"
-#include "store/boottime.h"
-#include "store/settle.h"
+#include "httpd/versions.h"
 
 #define SALT_MOST 1024
 #define SWITCH    "no-etag-version"
@@ -52,100 +50,6 @@ static const char *configured_vary(apr_pool_t *p, const etv_list_t *list)
     return vary;
 }
 
-static void note_models(request_rec *r, const char *joined, const etv_model_t *models, int n)
-{
-    char *text, *to;
-    apr_size_t len = 0;
-
-    if (joined) {
-        apr_table_addn(r->notes, ETV_NOTE_MODELS, joined);
-        return;
-    }
-    for (int i = 0; i < n; i++)
-        len += models[i].name_len + 1;
-    text = to = apr_palloc(r->pool, len);
-    for (int i = 0; i < n; i++) {
-        memcpy(to, models[i].name, models[i].name_len);
-        to += models[i].name_len;
-        *to++ = ' ';
-    }
-    to[-1] = '\0';
-    apr_table_setn(r->notes, ETV_NOTE_MODELS, text);
-}
-
-/* The models of this request. Returns NULL, or the reason why there is no version tag. */
-static const char *expand_models(etv_request_t *request, etv_expand_t *expand,
-                                 const etv_item_t *items, int n, etv_model_t *models)
-{
-    int initialize = etv_config_initializes(request->dir);
-
-    if (!n)
-        return "no-models";
-    if (n > ETV_MODELS_MOST)
-        return "too-many-models";
-    for (int i = 0; i < n; i++) {
-        etv_model_t *m = models + i;
-
-        m->name = etv_expand(expand, items + i, ETV_MODEL_NAME_MOST, &m->name_len);
-        if (!m->name || *m->name == '%')
-            return "expression";
-        m->hash = items[i].expr ? etv_hash_name(m->name, m->name_len) : items[i].hash;
-        m->learned = (unsigned char)(items[i].expr || !items[i].trusted);
-        m->may_create = (unsigned char)(initialize & !m->learned);
-    }
-    return NULL;
-}
-
-static const char *check_versions(request_rec *r, const etv_request_t *request,
-                                  const etv_server_t *server, const etv_model_t *models, int n)
-{
-    apr_interval_time_t settle_us = etv_config_settle_us(request->dir);
-    apr_time_t now_us;
-    const char *reason = NULL;
-
-    for (int i = 0; i < n; i++) {
-        if (models[i].state != ETV_MODEL_FOUND) {
-            reason = models[i].state == ETV_MODEL_ABSENT ? "missing" : "unusable";
-            ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "ETV0310: model %s: %s", models[i].name,
-                          models[i].state == ETV_MODEL_ABSENT
-                              ? "the store has no version"
-                              : "what the store has is no version token");
-            return reason;
-        }
-    }
-    if (settle_us <= 0)
-        return NULL;
-    now_us = etv_boottime_us();
-    for (int i = 0; i < n; i++) {
-        if (etv_settle_age(etv_shared_table(), server->scope, models + i, now_us) < settle_us)
-            reason = "settling"; /* go on: each of them begins to age now */
-    }
-    return reason;
-}
-
-static void compute(request_rec *r, etv_request_t *request, const etv_server_t *server,
-                    const etv_model_t *models, int n, const etv_snapshot_t *snapshot,
-                    const char *salt, apr_size_t salt_len)
-{
-    static _Thread_local etv_tag_memo_t memo;
-    etv_tag_fields_t fields;
-
-    etv_tag_fields_init(&fields, r->pool);
-    etv_fields_add_request(&fields, r, request->host, server, (unsigned char)n);
-    etv_tag_fields_add(&fields, snapshot->instance, ETV_INSTANCE_BYTES);
-    for (int i = 0; i < n; i++) {
-        etv_tag_fields_add(&fields, models[i].name, models[i].name_len);
-        etv_tag_fields_add_short(&fields, models[i].token, models[i].token_len);
-    }
-    if (salt || request->identity.n || request->vary) {
-        etv_tag_fields_add(&fields, salt, salt_len);
-        etv_identity_add(&request->identity, r, &fields);
-        etv_fields_add_varied(&fields, r, request->vary);
-    }
-    etv_tag_make_memo(&request->tag, &fields, server->secret ? server->secret : snapshot->secret,
-                      &memo);
-}
-
 /* What httpd itself has varied on: mod_rewrite and <If> say so in Vary, where a condition held. */
 static const char *find_own_vary(request_rec *r)
 {
@@ -170,24 +74,10 @@ static const char *check_request(request_rec *r, const etv_request_t *request,
     if (!etv_identity_covers_request(&request->identity, r, headers->cookie != NULL,
                                      headers->authorization != NULL))
         return "identity";
-    if ((headers->content_length || headers->transfer_encoding) && ap_request_has_body(r))
+    if ((headers->content_length || headers->transfer_encoding) && etv_request_is_get(r) &&
+        ap_request_has_body(r))
         return "request-body";
     return NULL;
-}
-
-static const char *look_up(request_rec *r, etv_store_t *store, etv_model_t *models, int n,
-                           etv_snapshot_t *snapshot)
-{
-    switch (store ? store->ops->lookup(store, r->pool, models, n, snapshot)
-                  : ETV_LOOKUP_UNAVAILABLE) {
-    case ETV_LOOKUP_OK:
-        return NULL;
-    case ETV_LOOKUP_BUSY:
-        return "busy";
-    case ETV_LOOKUP_UNAVAILABLE:
-        break;
-    }
-    return "store-down";
 }
 
 /*
@@ -198,18 +88,19 @@ static const char *look_up(request_rec *r, etv_store_t *store, etv_model_t *mode
 static const char *decide(request_rec *r, etv_request_t *request, const etv_headers_t *headers,
                           const etv_item_t *items, int n, etv_model_t *models)
 {
-    const etv_server_t *server = etv_config_server(r->server);
     const etv_item_t *salt = request->dir->salt;
-    const char *salt_text = NULL, *reason;
-    apr_size_t salt_len = 0;
     etv_expand_t expand = {r, NULL, NULL};
     etv_snapshot_t snapshot;
+    const char *reason = etv_versions_expand(request, &expand, items, n, models);
+    int declares = etv_config_models_header(request->dir) != NULL;
 
-    snapshot.now_us = r->request_time;
-    reason = expand_models(request, &expand, items, n, models);
+    if (declares && !n) /* the response may say more */
+        reason = NULL;
+    request->models = models;
+    request->n_models = n;
     if (!reason && salt && salt->text) {
-        salt_text = etv_expand(&expand, salt, SALT_MOST, &salt_len);
-        if (!salt_text)
+        request->salt = etv_expand(&expand, salt, SALT_MOST, &request->salt_len);
+        if (!request->salt)
             reason = "expression";
     }
     /* Also without a tag: what was read decides what the response varies on. */
@@ -217,17 +108,18 @@ static const char *decide(request_rec *r, etv_request_t *request, const etv_head
         request->vary = etv_vary_union(r->pool, request->vary, expand.vary);
     if (reason)
         return reason;
-    note_models(r, request->dir->models.joined, models, n);
+    if (n)
+        etv_versions_note(r, request->dir->models.joined, models, n);
     reason = check_request(r, request, headers);
     if (reason)
         return reason;
-    reason = look_up(r, server->store, models, n, &snapshot);
+    if (declares)
+        return etv_declared_read(r, request);
+    reason = etv_versions_read(r, request->dir, models, n, &snapshot);
     if (reason)
         return reason;
-    reason = check_versions(r, request, server, models, n);
-    if (reason)
-        return reason;
-    compute(r, request, server, models, n, &snapshot, salt_text, salt_len);
+    memcpy(request->instance, snapshot.instance, sizeof(request->instance));
+    etv_versions_tag(&request->tag, r, request, models, n, &snapshot, NULL);
     return NULL;
 }
 
@@ -241,6 +133,8 @@ static void prepare(request_rec *r, etv_request_t *request, const etv_headers_t 
     if (etv_config_uses_versions(dir)) {
         reason = decide(r, request, headers, items, n, models);
         request->tagged = !reason;
+        if (request->declared) /* what the response declares decides */
+            reason = NULL;
     } else if (etv_config_uses_headers(dir)) {
         reason = check_request(r, request, headers);
         request->header_ready = !reason;
@@ -248,7 +142,38 @@ static void prepare(request_rec *r, etv_request_t *request, const etv_headers_t 
     request->noted = reason != NULL;
     if (reason)
         etv_request_note(r, reason);
-    request->evaluates = request->tagged || dir->mode != ETV_MODE_VERSION;
+    request->evaluates = request->tagged || request->declared || dir->mode != ETV_MODE_VERSION;
+}
+
+/* What tags are made of, other than versions. */
+static void describe(request_rec *r, etv_request_t *request, const etv_headers_t *headers)
+{
+    const etv_dir_t *dir = request->dir;
+
+    if (dir->identity.items)
+        request->identity = etv_identity_of(r->pool, &dir->identity);
+    if (dir->vary.items)
+        request->vary = configured_vary(r->pool, &dir->vary);
+    request->own_vary = find_own_vary(r);
+    request->host = headers->host;
+}
+
+/* ETagVersionPreconditions: what GET's tag would be, if the client asks about tags. */
+static void prepare_unsafe(request_rec *r, etv_request_t *request, const etv_item_t *items, int n,
+                           etv_model_t *models)
+{
+    etv_headers_t headers;
+
+    etv_request_note(r, "unsafe");
+    request->guarded = etv_lost_update_guards(r, request->dir, n);
+    if (!request->guarded)
+        return;
+    etv_headers_scan(r->headers_in, &headers);
+    if (!headers.if_match && !headers.if_none_match)
+        return;
+    describe(r, request, &headers);
+    request->if_none_match = headers.if_match ? headers.if_match : headers.if_none_match;
+    request->unknown = decide(r, request, &headers, items, n, models);
 }
 
 static etv_request_t *make(request_rec *r, const etv_dir_t *dir)
@@ -267,17 +192,12 @@ static etv_request_t *make(request_rec *r, const etv_dir_t *dir)
     request->per_dir = r->per_dir_config;
     ap_set_module_config(r->request_config, &etag_version_module, request);
     if (!etv_request_is_get(r)) {
-        etv_request_note(r, "unsafe");
+        prepare_unsafe(r, request, items, n, both->models);
         return request;
     }
-    if (dir->identity.items)
-        request->identity = etv_identity_of(r->pool, &dir->identity);
-    if (dir->vary.items)
-        request->vary = configured_vary(r->pool, &dir->vary);
-    request->own_vary = find_own_vary(r);
     etv_headers_scan(r->headers_in, &headers);
+    describe(r, request, &headers);
     etv_conditions_take(r, request, &headers);
-    request->host = headers.host;
     request->if_none_match = headers.if_none_match;
     request->preconditions = headers.if_match || headers.if_unmodified_since;
     prepare(r, request, &headers, items, n, both->models);
@@ -301,7 +221,7 @@ etv_request_t *etv_request_get(request_rec *r)
         etv_request_note(r, "bypass");
         return NULL;
     }
-    return make(r, dir);
+    return etv_request_is_own(r) ? NULL : make(r, dir);
 }
 
 int etv_request_fixup(request_rec *r)

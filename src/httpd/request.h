@@ -23,6 +23,9 @@ typedef struct {
     int whole; /**< the end was seen */
 } etv_probe_t;
 
+typedef struct etv_declared_t etv_declared_t;                 /* httpd/declared.h */
+typedef struct etv_field_sets_found_t etv_field_sets_found_t; /* httpd/field_sets.h */
+
 typedef struct {
     const etv_dir_t *dir;
     const char *filename; /**< with per_dir: for what these decisions were made */
@@ -31,9 +34,17 @@ typedef struct {
     etv_identity_t identity;
     const char *own_vary; /**< what httpd varied on before the handler; NULL for nothing */
     const char *vary;     /**< what ETagVersionVary and the expressions name; NULL for none */
-    etv_tag_t tag;        /**< valid when `tagged` */
-    int tagged;           /**< versions were read: the response may get the tag */
-    int header_ready;     /**< the response may get a header tag */
+    etv_model_t *models;  /**< of ETagVersionModels, as far as they could be expanded */
+    int n_models;
+    const char *salt; /**< NULL for none */
+    apr_size_t salt_len;
+    etv_tag_t tag; /**< valid when `tagged` */
+    int tagged;    /**< versions were read: the response may get the tag */
+    unsigned char instance[ETV_INSTANCE_BYTES]; /**< of the store that they were read of */
+    etv_declared_t *declared;                   /**< NULL where responses cannot declare models */
+    etv_tag_t *listed; /**< the tag of the first list of it that has one; NULL */
+    int gets;          /**< how often the store was asked for a text that a tag names */
+    int header_ready;  /**< the response may get a header tag */
 
     /* The request's fields as fixups found them; NULL for absent ones. */
     const char *host;
@@ -50,7 +61,8 @@ typedef struct {
     int conditional;   /**< If-None-Match was looked at, and nothing matched */
     const char *early; /**< the entity-tag of the early 304; NULL when there is none */
     char early_letter;
-    int early_coded; /**< that tag names a content coding */
+    int early_coded;                            /**< that tag names a content coding */
+    const etv_field_sets_found_t *early_fields; /**< what it names; NULL for nothing */
 
     /* Made while the response passes. */
     etv_digest_t *content; /**< of the whole body, for a content tag; NULL when there is none */
@@ -62,8 +74,14 @@ typedef struct {
     int upstream_coded;         /**< with a Content-Encoding of the handler's own */
     const char *stamped;        /**< the entity-tag that this module gave; NULL */
     const char *stamped_plain;  /**< the same without coding */
+    int expires_alone;          /**< it gave a lifetime by Expires, and none by max-age */
     int stamped_own;            /**< made here, rather than a backend's that was encoded */
     int ended;                  /**< mod_cache was told 304: the rest is dropped */
+
+    /* ETagVersionPreconditions, for an unsafe request that asks about tags. */
+    int guarded;         /**< it holds for the request, whatever that asks */
+    const char *unknown; /**< why `tag` is not that of the target as it is; NULL: it is */
+    int relies;          /**< a condition is true because `models` are as they were read */
 
     /* As configuration left them before the backend ran, for what it alone would have given. */
     apr_table_t *headers_before;
@@ -98,6 +116,12 @@ static inline int etv_request_is_get(const request_rec *r)
         return 0;
     return !line || (line[0] == 'G' && line[1] == 'E' && line[2] == 'T' && line[3] == ' ') ||
            strncmp(line, "HEAD ", 5) == 0;
+}
+
+/** Whether a handler of this module answers, as it wants it: no tags, no policy, no bumps. */
+static inline int etv_request_is_own(const request_rec *r)
+{
+    return r->handler && strncmp(r->handler, "etag-version-", 13) == 0;
 }
 
 /** Whether the environment variable `no-etag-version` is set, here or before a redirect. */

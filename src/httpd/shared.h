@@ -8,7 +8,11 @@
 
 #include <httpd.h>
 
+#include "store/feed.h"
 #include "store/mirror.h"
+#include "store/pending.h"
+#include "store/registry.h"
+#include "store/seats.h"
 #include "store/table.h"
 
 /**
@@ -32,5 +36,20 @@ etv_table_t *etv_shared_table(void);
 
 /** The mirror of versions that servers push; NULL while no store needed one. */
 etv_mirror_t *etv_shared_mirror(void);
+
+/** Changes under way, and bumps that are still to be delivered. */
+etv_pending_t *etv_shared_pending(void);
+
+/** Lists of models, and sets of header fields, that tags name. */
+etv_registry_t *etv_shared_registry(void);
+
+/** The newest bumps. */
+etv_feed_t *etv_shared_feed(void);
+
+/** For streams of events, where they are counted over all processes. */
+etv_seats_t *etv_shared_seats(void);
+
+/** What the last response of a URL declared (httpd/declared.h): only saves work. */
+etv_table_t *etv_shared_hints(void);
 
 #endif

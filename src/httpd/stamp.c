@@ -12,13 +12,17 @@
 #include "core/vary.h"
 #include "httpd/configured.h"
 #include "httpd/content.h"
+#include "httpd/declared.h"
 #include "httpd/evaluate.h"
+#include "httpd/field_sets.h"
 #include "httpd/header_tag.h"
 #include "httpd/judge.h"
 #include "httpd/life.h"
 #include "httpd/policy.h"
 #include "httpd/probe.h"
 #include "httpd/request.h"
+#include "httpd/strip.h"
+#include "httpd/tag_header.h"
 
 static ap_filter_rec_t *policy_handle;
 static ap_filter_rec_t *final_handle;
@@ -30,10 +34,9 @@ static void finish_early(request_rec *r, const etv_request_t *request)
     etv_response_t now;
 
     if (request->early_letter == 'u') {
-        /* The 200 carried what only the backend knows: say nothing, caches keep what they have. */
-        etv_policy_set_field(r, "Cache-Control", NULL);
-        etv_policy_set_field(r, "Expires", NULL);
-        etv_policy_set_field(r, "Vary", NULL);
+        /* The 200 carried what only the backend knows, and the tag names. Where it names nothing,
+         * say nothing: caches keep what they have. */
+        etv_field_sets_put(r, request->early_fields);
     } else {
         etv_response_scan(r, &now);
         etv_policy_unify(r, &now);
@@ -49,7 +52,8 @@ static void finish_early(request_rec *r, const etv_request_t *request)
 /* --- behind the encoders: the 200 --- */
 
 /*
- * `v` when a 304 that never saw the backend would carry the same Cache-Control, Expires and Vary;
+ * `v` when a 304 that never saw the backend would carry the same Cache-Control, Expires and Vary,
+ * and the same headers of ETagVersionTagHeader;
  * a coded response has Accept-Encoding in its Vary, and its 304 knows that from the tag.
  */
 static char letter_for(request_rec *r, const etv_request_t *request, const etv_freshness_t *final,
@@ -61,7 +65,8 @@ static char letter_for(request_rec *r, const etv_request_t *request, const etv_f
         configured.vary = etv_vary_union(r->pool, configured.vary, "Accept-Encoding");
     return etv_policy_same(configured.cache_control, final->cache_control) &&
                    etv_policy_same(configured.expires, final->expires) &&
-                   etv_vary_same(configured.vary, final->vary)
+                   etv_vary_same(configured.vary, final->vary) &&
+                   etv_tag_header_same(configured.tags, final->tags)
                ? 'v'
                : 'u';
 }
@@ -118,6 +123,22 @@ static const char *said_of(const etv_request_t *request)
     return request->conditional || request->client.if_none_match ? "changed" : "fresh";
 }
 
+/* What an early 304 shall repeat is what is sent, with the tag's own consequences. */
+static int name_fields(request_rec *r, etv_request_t *request, const etv_response_t *now,
+                       unsigned char *id)
+{
+    etv_freshness_t final;
+
+    if (etv_life_cache_needs_validator())
+        guard_lifetime(r, now);
+    final = etv_policy_freshness(r);
+    /* A max-age that the policy has made of a date would make the lifetime longer when it is said
+     * again later. */
+    if (request->expires_alone && etv_cache_control_has(final.cache_control, "max-age"))
+        return 0;
+    return etv_field_sets_name(r, request, &final, id);
+}
+
 static const char *stamp_version(request_rec *r, etv_request_t *request, const etv_response_t *now,
                                  apr_bucket_brigade *bb)
 {
@@ -125,6 +146,7 @@ static const char *stamp_version(request_rec *r, etv_request_t *request, const e
     char coding[ETV_ENTITY_TAG_CODING_MOST + 1];
     int weak = etv_config_weak(request->dir);
     const char *reason = etv_judge_body(r, bb);
+    unsigned char id[ETV_TEXT_ID_BYTES], *named = NULL;
     char letter;
 
     if (!reason)
@@ -135,10 +157,14 @@ static const char *stamp_version(request_rec *r, etv_request_t *request, const e
         return "coding";
     final = etv_policy_freshness(r);
     letter = letter_for(r, request, &final, *coding != '\0');
-    put_tag(
-        r, request, now,
-        etv_tag_text(r->pool, &request->tag, letter, weak, *coding ? coding : NULL, strlen(coding)),
-        etv_tag_text(r->pool, &request->tag, letter, weak, NULL, 0));
+    if (letter == 'u' && name_fields(r, request, now, id))
+        named = id;
+    put_tag(r, request, now,
+            etv_tag_text(r->pool, &request->tag, letter, named, weak, *coding ? coding : NULL,
+                         strlen(coding)),
+            etv_tag_text(r->pool, &request->tag, letter, named, weak, NULL, 0));
+    if (request->declared)
+        etv_declared_publish(r, request);
     return request->conditional ? "changed" : "fresh";
 }
 
@@ -323,12 +349,26 @@ static void note_upstream(request_rec *r, etv_request_t *request, const etv_resp
         request->header = etv_header_tag_digest(r, request, &request->content_reason);
 }
 
+static void note_expires(request_rec *r, etv_request_t *request)
+{
+    request->expires_alone =
+        etv_policy_field(r, "Expires") &&
+        !etv_cache_control_has(etv_policy_field(r, "Cache-Control"), "max-age");
+}
+
 void etv_stamp_begin(request_rec *r, etv_response_t *now)
 {
     etv_request_t *request = etv_request_peek(r);
+    int declares = request && request->declared;
 
+    if (declares)
+        etv_declared_settle(r, request);
+    if (request && request->tagged && request->dir->policy)
+        note_expires(r, request);
     etv_policy_apply(r, etv_config_dir(r), request);
     etv_response_scan(r, now);
+    if (declares)
+        etv_declared_remember(r, request, now);
     if (request && ap_is_HTTP_SUCCESS(r->status))
         note_upstream(r, request, now);
 }
@@ -396,7 +436,8 @@ void etv_stamp_early(request_rec *r, const etv_request_t *request)
         etv_stamp_headers(r);
         return;
     }
-    if (request->early_coded || request->dir->policy || request->identity.n || request->vary ||
+    if (request->early_coded || request->early_fields || request->dir->policy ||
+        request->dir->tag_header.items || request->identity.n || request->vary ||
         !apr_is_empty_table(r->headers_out) || !apr_is_empty_table(r->err_headers_out)) {
         etv_policy_apply(r, request->dir, request);
         finish_early(r, request);
@@ -424,4 +465,5 @@ void etv_stamp_insert_error(request_rec *r)
 {
     if (wants_unsafe_policy(r))
         ap_add_output_filter_handle(policy_handle, NULL, r, r->connection);
+    etv_strip_insert(r);
 }
