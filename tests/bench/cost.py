@@ -25,8 +25,9 @@ import rig
 FEW, MANY = 200, 2000
 # What the early 304 may cost more than the constant one.
 LIMITS = {"local": 2500, "redis": 14000}
-# What it may cost more under a lease than with the local store.
+# What it may cost more under a lease than with the local store, and where the response names the models.
 LEASE_MORE = 300
+DECLARED_MORE = 600
 
 # The proxied cases: what, size, directives, conditional.
 PROXIED = {
@@ -94,6 +95,22 @@ def early(case, mpm, n, keep, versioned=rig.VERSIONED):
                 redis.stop()
 
 
+def as_is(case, mpm, n, keep):
+    """Instructions of a run with n early 304 to a page that brings headers of its own."""
+    with rig.Folder() as folder:
+        port = rig.free_port()
+        server = Server(folder, mpm, rig.as_is(folder, case, port), keep)
+        try:
+            rig.tag_of(port, case)  # the models have versions from now on
+            tag = rig.tag_of(server.port, case)
+            if ("." in tag) != (case == "declared"):
+                rig.fail(f"{case}: the ETag is {tag}")
+            repeat(rig.Client(server.port), rig.request_text(case, tag), n, b"304", case)
+        finally:
+            server.stop()
+        return server.instructions()
+
+
 def proxied(case, mpm, n, keep):
     """Instructions of a run with n proxied responses."""
     _what, size, directives, conditional = PROXIED[case]
@@ -125,7 +142,8 @@ def repeat(client, text, n, wanted, case):
 
 
 def cost(case, options):
-    run, few, many = (early, FEW, MANY) if case in rig.CASES else (proxied, PROXIED_FEW, PROXIED_MANY)
+    run, few, many = (early, FEW, MANY) if case in rig.CASES else (as_is, FEW, MANY) if case in rig.AS_IS else \
+        (proxied, PROXIED_FEW, PROXIED_MANY)
     keep = options.profile and options.profile / f"callgrind.{case}"
     return (run(case, options.mpm, many, keep) - run(case, options.mpm, few, None)) / (many - few)
 
@@ -151,6 +169,10 @@ def verdict(case, costs):
         more = costs[case] - costs["local"]
         bad = more > LEASE_MORE
         text = f"   {more:+,.0f} to the local store, limit {LEASE_MORE}"
+    elif case == "declared" and "configured" in costs:
+        more = costs[case] - costs["configured"]
+        bad = more > DECLARED_MORE
+        text = f"   {more:+,.0f} to configured ones, limit {DECLARED_MORE}"
     elif case in PROXIED and not case.startswith("off") and (base := "off-" + case.split("-")[1]) in costs:
         ratio = costs[case] / costs[base]
         text = f"   {ratio:.4f} x Off"
@@ -171,7 +193,7 @@ def main():
     parser.add_argument("--profile", type=Path)
     parser.add_argument("case", nargs="*")
     options = parser.parse_args()
-    names = dict(rig.CASES) | {case: what for case, (what, *_rest) in PROXIED.items()}
+    names = dict(rig.CASES) | rig.AS_IS | {case: what for case, (what, *_rest) in PROXIED.items()}
     if unknown := set(options.case) - set(names):
         parser.error(f"no case named {', '.join(unknown)}: {', '.join(names)}")
     if options.profile:

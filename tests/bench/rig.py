@@ -31,6 +31,12 @@ ETagVersion Version
 ETagVersionModels proteins.Protein proteins.State
 ETagVersionUpstreamETag Replace
 """
+# Two cases that differ in who names the models: the configuration, or the response.
+AS_IS = {
+    "configured": "early 304, local store, two models that the configuration names",
+    "declared": "early 304, local store, two models that the response declares",
+}
+NAMES = "proteins.Protein", "proteins.State"
 # The directives of proxied cases.
 OFF, CONTENT = "ETagVersion Off\n", "ETagVersion Content\n"
 SIZES = {"1 KB": 1 << 10, "140 KB": 140 << 10, "4 MB": 4 << 20}
@@ -170,6 +176,18 @@ def load_proxy(folder, *more):
     lines = [f'LoadModule {name}_module "{modules_folder()}/mod_{name}.so"\n'
              for name in ("proxy", "proxy_http", *more)]
     return "".join(lines) + f'LoadModule etag_version_module "{folder}/mod_etag_version.so"\n'
+
+
+def as_is(folder, case, port):
+    """A page with headers of its own, and a virtual host that gives its models their versions."""
+    page = folder / "htdocs" / case / "a"
+    page.parent.mkdir(parents=True)
+    page.write_text(f"X-Models: {', '.join(NAMES)}\nContent-Type: text/plain\n\n{'x' * FILE_BYTES}")
+    named = f"ETagVersionModels {' '.join(NAMES)}\n"
+    return (f'LoadModule asis_module "{modules_folder()}/mod_asis.so"\n' + load_line(folder, "local") +
+            "ETagVersion Version\nETagVersionUpstreamETag Replace\nSetHandler send-as-is\n" +
+            ("ETagVersionModelsHeader X-Models\n" if case == "declared" else named) +
+            f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\n{named}</VirtualHost>\n")
 
 
 def proxied_request(size, tag=None, more=""):

@@ -263,7 +263,7 @@ def test_few_permissions_suffice(site, new_redis):
     writer = site(redis.url)
     tag_of(writer)
     redis("ACL", "SETUSER", "reader", "on", ">pw", "%R~model_version:*", "-@all", "+multi", "+exec", "+mget",
-          "+role", "+info", "+get", "+ping", "+auth", "+select", "+client")
+          "+exists", "+role", "+info", "+get", "+ping", "+auth", "+select", "+client")
     server = site(f"redis://reader:pw@127.0.0.1:{redis.port}")
     server.log.expect("etag_version:", optional=True)
     tag = tag_of(server)

@@ -206,7 +206,7 @@ def test_beside_mod_ssl(site, authority, redis, mpm):
 @pytest.mark.parametrize("freshness", FRESHNESS)
 def test_least_rights(site, authority, new_redis, freshness):
     """What docs/operations.md says that the user needs is enough, and nothing of it can be missing."""
-    rights = "~model_version:* +multi +exec +mget +set +role +info +select".split()
+    rights = "~model_version:* +multi +exec +mget +exists +set +role +info +select".split()
     if freshness == "lease":
         rights += "&__redis__:invalidate +ping +subscribe +client|id +client|tracking".split()
     redis = new_redis(tls=authority.redis("redis"))

@@ -19,6 +19,13 @@ def demo_module():
     return _module("ETV_DEMO_MODULE", "mod_etag_version_demo.so", "make build/mod_etag_version_demo.so")
 
 
+def tool():
+    """The command line tool, beside the module."""
+    path = etv_module().parent / "etag-version"
+    assert path.exists(), f"{path} is missing: run `make` first"
+    return str(path)
+
+
 def _module(variable, name, how):
     path = Path(os.environ.get(variable, REPO / "build" / name))
     if not path.is_absolute():

@@ -138,6 +138,7 @@ class Reader:
     def __init__(self, port, timeout=10.0):
         self._port, self._timeout = port, timeout
         self._sock = None
+        self.body = b""  # of the last answer
 
     def close(self):
         if self._sock:
@@ -173,6 +174,7 @@ class Reader:
             body += self._more()
         if head.get("connection", "").lower() == "close":
             self.close()
+        self.body = body
         return status, head
 
     def _more(self):
