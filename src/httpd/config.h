@@ -38,7 +38,7 @@ typedef enum {
     ETV_PRECONDITIONS_REQUIRE
 } etv_preconditions_e;
 /** ETagVersionServe: the handlers that are open. */
-enum { ETV_SERVE_ADMIN = 1, ETV_SERVE_EVENTS = 2 };
+enum { ETV_SERVE_ADMIN = 1, ETV_SERVE_EVENTS = 2, ETV_SERVE_STATUS = 4 };
 /** Kinds of items of ETagVersionInvalidate: a name, or all of ETagVersionModels. */
 enum { ETV_INVALIDATE_NAME, ETV_INVALIDATE_MODELS };
 typedef enum { ETV_POLICY_MERGE, ETV_POLICY_SET, ETV_POLICY_IFUNSET } etv_policy_mode_e;

@@ -350,7 +350,7 @@ const command_rec etv_directives[] = {
     CHOICE_IN(NOT_HTACCESS, "ETagVersionPreconditions", precondition_choices,
               "Off, Check or Require: If-Match of unsafe requests"),
     AP_INIT_RAW_ARGS("ETagVersionServe", etv_directive_set_serve, NULL, NOT_HTACCESS,
-                     "admin and events, or none: the handlers that may serve here"),
+                     "status, admin and events, or none: the handlers that may serve here"),
     AP_INIT_TAKE1("ETagVersionEventsLimit", etv_directive_set_events_limit, NULL, RSRC_CONF,
                   "open event streams per process"),
     AP_INIT_TAKE1("ETagVersionStore", etv_directive_set_store, NULL, RSRC_CONF,

@@ -93,16 +93,19 @@ const char *etv_directive_set_serve(cmd_parms *cmd, void *dir_in, const char *wo
     int serve = dir->serve == ETV_UNSET ? 0 : dir->serve;
 
     if (!*word)
-        return apr_psprintf(cmd->pool, "%s takes admin and events, or none", cmd->cmd->name);
+        return apr_psprintf(cmd->pool, "%s takes status, admin and events, or none",
+                            cmd->cmd->name);
     for (; *word; word = ap_getword_conf(cmd->pool, &words)) {
         if (ap_cstr_casecmp(word, "admin") == 0)
             serve |= ETV_SERVE_ADMIN;
         else if (ap_cstr_casecmp(word, "events") == 0)
             serve |= ETV_SERVE_EVENTS;
+        else if (ap_cstr_casecmp(word, "status") == 0)
+            serve |= ETV_SERVE_STATUS;
         else if (ap_cstr_casecmp(word, "none") == 0 && !*words && !serve)
             serve = 0;
         else
-            return etv_directive_refuse(cmd, word, "admin and events, or none alone");
+            return etv_directive_refuse(cmd, word, "status, admin and events, or none alone");
     }
     dir->serve = serve;
     return NULL;

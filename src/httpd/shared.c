@@ -113,6 +113,30 @@ apr_status_t etv_shared_use_key(apr_pool_t *process)
     return rv;
 }
 
+/* What was made before under this key, or zeroed memory that will be found there from now on.
+ * @param rv     out: untouched on success
+ * @param fresh  out: 1 when it is to be laid out; where nothing can be had it is 0 */
+static void *segment(apr_pool_t *process, const char *key, apr_size_t bytes, int *fresh,
+                     apr_status_t *rv)
+{
+    void *found = kept(process, key);
+    char *memory = NULL;
+    apr_status_t status;
+
+    *fresh = 0;
+    if (found)
+        return found;
+    status = make(process, bytes, &memory);
+    if (status == APR_SUCCESS)
+        status = keep(process, key, memory);
+    if (status != APR_SUCCESS) {
+        *rv = status;
+        return NULL;
+    }
+    *fresh = 1;
+    return memory;
+}
+
 static apr_status_t make_table(apr_pool_t *process, const char *key, int entries,
                                etv_table_t **table)
 {
@@ -124,87 +148,39 @@ static apr_status_t make_table(apr_pool_t *process, const char *key, int entries
     return rv == APR_SUCCESS ? keep(process, key, *table) : rv;
 }
 
-static apr_status_t make_mirror(apr_pool_t *process)
-{
-    /* As large as the table, also when the directive has changed since that was made. */
-    int entries = etv_table_entries(shared_table);
-    char *memory;
-    apr_status_t rv = make(process, etv_mirror_bytes(entries), &memory);
-
-    if (rv != APR_SUCCESS)
-        return rv;
-    shared_mirror = etv_mirror_init(memory, entries);
-    return keep(process, MIRROR_KEY, shared_mirror);
-}
-
-static apr_status_t make_pending(apr_pool_t *process)
-{
-    char *memory;
-    apr_status_t rv = make(process, etv_pending_bytes(), &memory);
-
-    if (rv != APR_SUCCESS)
-        return rv;
-    shared_pending = etv_pending_init(memory);
-    return keep(process, PENDING_KEY, shared_pending);
-}
-
-static apr_status_t make_feed(apr_pool_t *process)
-{
-    char *memory;
-    apr_status_t rv = make(process, etv_feed_bytes(), &memory);
-
-    if (rv != APR_SUCCESS)
-        return rv;
-    shared_feed = etv_feed_init(memory);
-    return keep(process, FEED_KEY, shared_feed);
-}
-
-static apr_status_t make_seats(apr_pool_t *process)
-{
-    char *memory;
-    apr_status_t rv = make(process, etv_seats_bytes(), &memory);
-
-    if (rv != APR_SUCCESS)
-        return rv;
-    shared_seats = etv_seats_init(memory);
-    return keep(process, SEATS_KEY, shared_seats);
-}
-
-static apr_status_t make_registry(apr_pool_t *process, int texts)
-{
-    char *memory;
-    apr_status_t rv = make(process, etv_registry_bytes(texts), &memory);
-
-    if (rv != APR_SUCCESS)
-        return rv;
-    shared_registry = etv_registry_init(memory, texts);
-    return keep(process, REGISTRY_KEY, shared_registry);
-}
-
 static int within(int n, int least, int most)
 {
     return n < least ? least : n > most ? most : n;
 }
 
-/* What has no size of its own, or one that follows from the table's. */
-static apr_status_t open_others(apr_pool_t *process)
+/* What has no size of its own, or one that follows from the table's, also when the directive has
+ * changed since that was made. */
+static apr_status_t open_others(apr_pool_t *process, int mirrored)
 {
     int entries = etv_table_entries(shared_table);
+    int texts = within(entries / TEXTS_PART, TEXTS_LEAST, TEXTS_MOST);
     apr_status_t rv = APR_SUCCESS;
+    int fresh;
 
-    shared_pending = kept(process, PENDING_KEY);
-    shared_feed = kept(process, FEED_KEY);
-    shared_registry = kept(process, REGISTRY_KEY);
+    shared_pending = segment(process, PENDING_KEY, etv_pending_bytes(), &fresh, &rv);
+    if (fresh)
+        etv_pending_init(shared_pending);
+    shared_feed = segment(process, FEED_KEY, etv_feed_bytes(), &fresh, &rv);
+    if (fresh)
+        etv_feed_init(shared_feed);
+    shared_seats = segment(process, SEATS_KEY, etv_seats_bytes(), &fresh, &rv);
+    if (fresh)
+        etv_seats_init(shared_seats);
+    shared_registry = segment(process, REGISTRY_KEY, etv_registry_bytes(texts), &fresh, &rv);
+    if (fresh)
+        etv_registry_init(shared_registry, texts);
+    shared_mirror = kept(process, MIRROR_KEY);
+    if (mirrored) {
+        shared_mirror = segment(process, MIRROR_KEY, etv_mirror_bytes(entries), &fresh, &rv);
+        if (fresh)
+            etv_mirror_init(shared_mirror, entries);
+    }
     shared_hints = kept(process, HINTS_KEY);
-    shared_seats = kept(process, SEATS_KEY);
-    if (!shared_pending)
-        rv = make_pending(process);
-    if (rv == APR_SUCCESS && !shared_feed)
-        rv = make_feed(process);
-    if (rv == APR_SUCCESS && !shared_seats)
-        rv = make_seats(process);
-    if (rv == APR_SUCCESS && !shared_registry)
-        rv = make_registry(process, within(entries / TEXTS_PART, TEXTS_LEAST, TEXTS_MOST));
     if (rv == APR_SUCCESS && !shared_hints)
         rv = make_table(process, HINTS_KEY,
                         within(entries / HINTS_PART, HINTS_LEAST, ETV_TABLE_ENTRIES_MOST),
@@ -223,7 +199,6 @@ apr_status_t etv_shared_open(server_rec *s, int mirrored)
     apr_status_t rv = APR_SUCCESS;
 
     shared_table = kept(process, TABLE_KEY);
-    shared_mirror = kept(process, MIRROR_KEY);
     if (!shared_table)
         rv = make_table(process, TABLE_KEY, etv_config_table_size(), &shared_table);
     else if (etv_table_entries(shared_table) != etv_config_table_size())
@@ -231,7 +206,5 @@ apr_status_t etv_shared_open(server_rec *s, int mirrored)
                      "ETV0401: ETagVersionTableSize stays %d until the server is stopped and "
                      "started again",
                      etv_table_entries(shared_table));
-    if (rv == APR_SUCCESS && mirrored && !shared_mirror)
-        rv = make_mirror(process);
-    return rv == APR_SUCCESS ? open_others(process) : rv;
+    return rv == APR_SUCCESS ? open_others(process, mirrored) : rv;
 }
