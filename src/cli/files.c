@@ -5,29 +5,29 @@
 
 #include <apr_strings.h>
 #include <sodium/core.h>
-#include <sodium/crypto_generichash.h>
+#include <sodium/crypto_hash_sha256.h>
 #include <sodium/utils.h>
 
 #include "cli/cli.h"
 
-#define DIGEST_BYTES 32
-#define NAME         "blake2b-256:"
+#define DIGEST_BYTES crypto_hash_sha256_BYTES
 #define SECRET_MOST  1024
 
-/* @return 1 when all of it was read */
+/* What sha256sum prints, so that scripts which bump over HTTP can say the same.
+ * @return 1 when all of it was read */
 static int digest_all(FILE *file, unsigned char digest[DIGEST_BYTES])
 {
-    crypto_generichash_state state;
+    crypto_hash_sha256_state state;
     unsigned char buffer[65536];
     size_t n;
 
-    if (sodium_init() < 0 || crypto_generichash_init(&state, NULL, 0, DIGEST_BYTES) != 0) {
+    if (sodium_init() < 0 || crypto_hash_sha256_init(&state) != 0) {
         return 0;
     }
     while ((n = fread(buffer, 1, sizeof(buffer), file)) > 0) {
-        crypto_generichash_update(&state, buffer, n);
+        crypto_hash_sha256_update(&state, buffer, n);
     }
-    crypto_generichash_final(&state, digest, DIGEST_BYTES);
+    crypto_hash_sha256_final(&state, digest);
     return !ferror(file);
 }
 
@@ -49,7 +49,7 @@ const char *etv_cli_digest(apr_pool_t *p, const char *path)
         return NULL;
     }
     sodium_bin2hex(hex, sizeof(hex), digest, sizeof(digest));
-    return apr_pstrcat(p, NAME, hex, NULL);
+    return apr_pstrdup(p, hex);
 }
 
 const char *etv_cli_secret(apr_pool_t *p, const char *path)

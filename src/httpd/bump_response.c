@@ -19,6 +19,7 @@
 #include "httpd/life.h"
 #include "httpd/log.h"
 #include "httpd/request.h"
+#include "httpd/versions.h"
 
 static ap_filter_rec_t *first_handle;
 static ap_filter_rec_t *last_handle;
@@ -28,6 +29,7 @@ static ap_filter_rec_t *tunnel_handle;
 
 typedef apr_status_t each_fn(etv_change_t *change);
 
+/* There are changes, and so there are models. */
 static void for_each(request_rec *r, const etv_bump_t *bump, each_fn *fn)
 {
     apr_status_t rv = APR_SUCCESS;
@@ -37,11 +39,15 @@ static void for_each(request_rec *r, const etv_bump_t *bump, each_fn *fn)
 
         rv = one == APR_SUCCESS ? rv : one;
     }
+    etv_versions_note(r, NULL, (const etv_model_t *)(const void *)bump->models->elts,
+                      bump->models->nelts);
     if (rv == APR_SUCCESS)
-        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "ETV0353: bumped");
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "ETV0353: bumped: %s",
+                      apr_table_get(r->notes, ETV_NOTE_MODELS));
     else /* the store has said what is wrong with it */
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, rv, r,
-                      "ETV0355: a bump was not delivered, it will be tried again");
+                      "ETV0355: a bump was not delivered, it will be tried again: %s",
+                      apr_table_get(r->notes, ETV_NOTE_MODELS));
     etv_request_note(r, rv == APR_SUCCESS ? "bumped" : "undelivered");
 }
 

@@ -115,6 +115,8 @@ const char *etv_directive_make_model(cmd_parms *cmd, const char *word, etv_item_
     if (!strstr(word, "%{") && !etv_model_name_is_right(word, item->len))
         return apr_psprintf(cmd->pool, "a model's name has at most %d bytes and no %% in front",
                             ETV_MODEL_NAME_MOST);
+    if (item->len && word[item->len - 1] == ',') /* nobody would ever bump that */
+        return "names are separated by blanks, without commas";
     item->hash = etv_hash_name(item->text, item->len);
     return NULL;
 }

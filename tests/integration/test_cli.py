@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line tool, with Redis itself and through httpd's handlers."""
+import hashlib
 import json
 import os
 import re
@@ -159,6 +160,7 @@ def test_if_digest(where, tmp_path):
     assert bump("--if-digest-of", "-", data=data.read_bytes()) == [first[0], "unchanged"]
     data.write_bytes(b"two")
     assert bump("--if-digest-of", data)[1] == "bumped"
+    assert bump("--if-digest", hashlib.sha256(data.read_bytes()).hexdigest())[1] == "unchanged"
     assert bump("--if-digest", "x")[1] == "bumped" and bump("--if-digest", "x")[1] == "unchanged"
     assert "unchanged" in json.loads(tool(*where, "bump", "--json", "d", "--if-digest", "x"))
 

@@ -30,6 +30,16 @@ GOOD = [f"{name} {value}" for name, (good, _, _) in CHOICES.items() for value in
     'ETagVersionTypes "text/x-1.2+a_b"',
     "ETagVersionHeaders none", "ETagVersionHeaders Last-Modified Content-Length", "ETagVersionHeaders X-Total-Count",
     "ETagVersionHeaders +X-Revision -content-length", "ETagVersionHeaders Content-Length Content-Type",
+    "ETagVersionTagHeader none", "ETagVersionTagHeader Surrogate-Key xkey Cache-Tag", "ETagVersionTagHeader +XKEY",
+]
+# Everywhere but in .htaccess.
+GOOD_PLACE = [
+    "ETagVersionInvalidate none", "ETagVersionInvalidate models", "ETagVersionInvalidate +models -a",
+    'ETagVersionInvalidate a "b:%{env:MATCH_X}" models', "ETagVersionInvalidateRequire On",
+    "ETagVersionInvalidateRequire off", "ETagVersionInvalidateHeader X-Bump", "ETagVersionInvalidateHeader Off",
+    "ETagVersionModelsHeader X-Models", "ETagVersionModelsHeader off", "ETagVersionPreconditions Off",
+    "ETagVersionPreconditions check", "ETagVersionPreconditions Require", "ETagVersionServe none",
+    "ETagVersionServe status admin events", "ETagVersionServe Admin",
 ]
 GOOD_SERVER = [
     "ETagVersionStore local", "ETagVersionStore redis://127.0.0.1", "ETagVersionStore redis://127.0.0.1:6380/2",
@@ -43,6 +53,7 @@ GOOD_SERVER = [
     "ETagVersionSecret 0123456789abcdef",
     "ETagVersionBufferLimit 8M 256M", "ETagVersionBufferLimit 64K", "ETagVersionBufferLimit 100000 1G",
     "ETagVersionBufferLimit 64k 1m", "ETagVersionBufferLimit 0", "ETagVersionBufferLimit 1M 1M",
+    "ETagVersionEventsLimit 0", "ETagVersionEventsLimit 8",
 ]
 BAD = [(name, value, accepted) for name, (_, bad, accepted) in CHOICES.items() for value in bad if value] + [
     ("ETagVersionModels", "a +b", "+"),
@@ -52,6 +63,19 @@ BAD = [(name, value, accepted) for name, (_, bad, accepted) in CHOICES.items() f
     ("ETagVersionModels", " ".join(f"m{i}" for i in range(33)), "32"),
     ("ETagVersionModels", '"a:%{nosuch"', "%{nosuch"),
     ("ETagVersionModels", "%epoch", "%"),
+    ("ETagVersionModels", "a, b", "blanks"),
+    ("ETagVersionInvalidate", "a, b", "blanks"),
+    ("ETagVersionInvalidate", "a +models", "+"),
+    ("ETagVersionInvalidate", " ".join(f"m{i}" for i in range(33)), "32"),
+    ("ETagVersionInvalidateRequire", "503", "On or Off"),
+    ("ETagVersionInvalidateHeader", "a b", "one"),
+    ("ETagVersionInvalidateHeader", "X:Bump", "Off"),
+    ("ETagVersionModelsHeader", "*", "Off"),
+    ("ETagVersionModelsHeader", "etag", "X-Models"),
+    ("ETagVersionPreconditions", "On", "Off, Check or Require"),
+    ("ETagVersionServe", "admin none", "admin"),
+    ("ETagVersionServe", "everything", "status, admin and events"),
+    ("ETagVersionTagHeader", "Edge-Cache-Tag", "Surrogate-Key"),
     ("ETagVersionIdentity", "everyone", "cookie:NAME"),
     ("ETagVersionIdentity", "cookie:", "cookie:NAME"),
     ("ETagVersionIdentity", "header:", "header:NAME"),
@@ -132,7 +156,7 @@ BAD_SERVER = [
     ("ETagVersionStorePassword", "plain", "file:"),
     ("ETagVersionStorePassword", "file:/nonexistent/password", "/nonexistent/password"),
 ]
-GLOBAL = {"ETagVersionTableSize", "ETagVersionBufferLimit"}  # not even in a virtual host
+GLOBAL = {"ETagVersionTableSize", "ETagVersionBufferLimit", "ETagVersionEventsLimit"}  # not even in a virtual host
 SERVER_ONLY = {line.split()[0] for line in GOOD_SERVER} | {"ETagVersionStorePassword"}
 
 
@@ -155,6 +179,8 @@ def inside(lines, section="<Location />"):
 def test_right_values_in_each_context(check, section):
     """One section for each line: lists of one section count as one line."""
     status, output = check("\n".join(inside([line], section) for line in GOOD))
+    assert status == 0, output
+    status, output = check("\n".join(inside([line], section) for line in GOOD_PLACE))
     assert status == 0, output
 
 
@@ -248,7 +274,7 @@ def test_htaccess_needs_fileinfo(new_httpd, override, works):
 
 
 @pytest.mark.parametrize("line", ["ETagVersion Perhaps", "ETagVersionModels a +b", "ETagVersionVary *",
-                                  "ETagVersionStore local", "ETagVersionSecret 0123456789abcdef"])
+                                  "ETagVersionStore local", "ETagVersionSecret 0123456789abcdef", *GOOD_PLACE])
 def test_htaccess_errors(new_httpd, line):
     server = htaccess(new_httpd, "FileInfo", line)
     server.log.expect(line.split()[0])
