@@ -18,23 +18,21 @@ static etv_hash128_t key_of(const etv_redis_t *r, const etv_model_t *m)
 /* The server of an epoch. They change so seldom that each thread keeps its own copy. */
 static int know_facts(const etv_redis_t *r, apr_uint32_t epoch, etv_snapshot_t *snapshot)
 {
-    typedef struct {
+    static _Thread_local struct {
         const etv_channel_t *channel;
         apr_uint32_t epoch;
         etv_channel_facts_t facts;
-    } memo_t;
-    static _Thread_local memo_t own;
-    memo_t *memo = &own; /* finding a thread's own data takes a call */
+    } memo;
 
-    if (memo->channel != r->config.channel || memo->epoch != epoch) {
-        memo->channel = NULL;
-        if (!etv_channel_get_facts(r->config.channel, epoch, &memo->facts))
+    if (memo.channel != r->config.channel || memo.epoch != epoch) {
+        memo.channel = NULL;
+        if (!etv_channel_get_facts(r->config.channel, epoch, &memo.facts))
             return 0;
-        memo->channel = r->config.channel;
-        memo->epoch = epoch;
+        memo.channel = r->config.channel;
+        memo.epoch = epoch;
     }
-    memcpy(snapshot->kept_instance, memo->facts.instance, ETV_INSTANCE_BYTES);
-    memcpy(snapshot->kept_secret, memo->facts.secret, ETV_SECRET_BYTES);
+    memcpy(snapshot->kept_instance, memo.facts.instance, ETV_INSTANCE_BYTES);
+    memcpy(snapshot->kept_secret, memo.facts.secret, ETV_SECRET_BYTES);
     snapshot->instance = snapshot->kept_instance;
     snapshot->secret = r->config.keep_secret ? snapshot->kept_secret : NULL;
     return 1;
