@@ -61,6 +61,12 @@ static int bump(request_rec *r, const etv_server_t *server, const etv_admin_requ
     return etv_admin_answer(r, HTTP_SERVICE_UNAVAILABLE, answer);
 }
 
+static int refuse_unread(request_rec *r, int status, const char *reason)
+{
+    etv_admin_body_drop(r);
+    return etv_admin_refuse(r, status, reason);
+}
+
 static int handle_bump(request_rec *r, const etv_server_t *server)
 {
     etv_admin_request_t request = {0, {{NULL, 0, NULL}}};
@@ -70,8 +76,8 @@ static int handle_bump(request_rec *r, const etv_server_t *server)
     if (etv_admin_is_foreign(r)) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
                       "ETV0370: a POST from a page of another site is refused");
-        return etv_admin_refuse(r, HTTP_FORBIDDEN,
-                                "this was sent by a page of another site (Sec-Fetch-Site, Origin)");
+        return refuse_unread(r, HTTP_FORBIDDEN,
+                             "this was sent by a page of another site (Sec-Fetch-Site, Origin)");
     }
     status = etv_admin_body_read(r, &request, &reason);
     if (status == AP_FILTER_ERROR)
@@ -163,11 +169,11 @@ static int handle_method(request_rec *r)
         return ap_send_http_options(r);
     if (r->method_number != M_GET && r->method_number != M_POST) {
         apr_table_setn(r->headers_out, "Allow", "GET, HEAD, POST, OPTIONS");
-        return etv_admin_refuse(r, HTTP_METHOD_NOT_ALLOWED, "GET tells versions, POST bumps them");
+        return refuse_unread(r, HTTP_METHOD_NOT_ALLOWED, "GET tells versions, POST bumps them");
     }
     if (!server->store) {
         apr_table_setn(r->headers_out, "Retry-After", "1");
-        return etv_admin_refuse(r, HTTP_SERVICE_UNAVAILABLE, "this server has no store");
+        return refuse_unread(r, HTTP_SERVICE_UNAVAILABLE, "this server has no store");
     }
     return r->method_number == M_POST ? handle_bump(r, server) : handle_show(r, server);
 }

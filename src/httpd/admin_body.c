@@ -127,6 +127,19 @@ static int read_body(request_rec *r, body_t *body, const char **reason)
     return status;
 }
 
+void etv_admin_body_drop(request_rec *r)
+{
+    apr_off_t length = announced(r);
+    body_t body;
+
+    if (length <= 0 || length > ETV_ADMIN_BODY_MOST || r->expecting_100)
+        return;
+    /* httpd's own way to do this does nothing where it takes the connection for one that ends */
+    body.text = apr_palloc(r->pool, ETV_ADMIN_BODY_MOST + 1);
+    body.len = 0;
+    read_all(r, &body);
+}
+
 /* --- what they say --- */
 
 static int read_type(request_rec *r, int *is_json, const char **reason)
@@ -136,6 +149,7 @@ static int read_type(request_rec *r, int *is_json, const char **reason)
     *is_json = etv_media_type_matches(type, JSON);
     if (*is_json || etv_media_type_matches(type, FORM))
         return OK;
+    etv_admin_body_drop(r);
     apr_table_setn(r->headers_out, "Accept-Post", FORM ", " JSON);
     *reason = "the body must be " FORM " or " JSON;
     return HTTP_UNSUPPORTED_MEDIA_TYPE;

@@ -21,4 +21,8 @@ int etv_admin_is_foreign(const request_rec *r);
  */
 int etv_admin_body_read(request_rec *r, etv_admin_request_t *request, const char **reason);
 
+/** Read a short body that nobody wants, before the request is refused: over HTTP/2 an answer that
+ *  overtakes its request is an error to some clients. */
+void etv_admin_body_drop(request_rec *r);
+
 #endif
