@@ -130,8 +130,7 @@ step_unit()       { unit_programs gcc; }
 step_replay()     { replay_programs gcc; }
 step_model()      { BUILD=$here say scripts/model.sh short; }
 step_demo()       { BUILD=$here/gcc ONCE=1 say "$PYTHON" scripts/demo.py; }
-# Most tests wait more than they compute.
-step_integration() { workers=4 integration gcc "not long"; }
+step_integration() { integration gcc "not long"; }
 
 # --- make check-long ------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from harness.storm import Ledger, Storm
 SECONDS = 60
 LEASE = 0.5
 # What a host that loses children and a store now and then has to say.
-TROUBLE = (r"ETV01(01|06|07|08|11|12|13|17|20|31)|AH1039[23]: children are killed successively"
+TROUBLE = (r"ETV01(01|06|07|08|11|12|13|17|20|31|51)|AH1039[23]: children are killed successively"
            r"|AH0004[5-7]|AH03490: scoreboard is full")
 
 
