@@ -61,6 +61,19 @@ typedef struct {
 } tls_server_t;
 
 /** @param clients  yes: only with a certificate of ca.crt */
+static int is_listening(int port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int done;
+
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    done = fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+    if (fd >= 0)
+        close(fd);
+    return done;
+}
+
 static void tls_server_start(tls_server_t *s, const char *cert, const char *clients,
                              const char *protocols)
 {
@@ -78,15 +91,22 @@ static void tls_server_start(tls_server_t *s, const char *cert, const char *clie
                           protocols,
                           NULL};
 
-    s->port = free_port();
-    snprintf(s->tls_port, sizeof(s->tls_port), "%d", s->port);
-    snprintf(s->cert, sizeof(s->cert), "%s/%s.crt", run_dir, cert);
-    snprintf(s->key, sizeof(s->key), "%s/%s.key", run_dir, cert);
-    snprintf(s->ca, sizeof(s->ca), "%s/ca.crt", run_dir);
-    memcpy(s->args, args, sizeof(args));
-    /* Each has a socket of its own, also where tests share a process. */
-    snprintf(s->name, sizeof(s->name), "tls-%d", s->port);
-    server_start(&s->server, s->name, 0, s->args);
+    /* Whoever else looks for a free port at that moment may get the same one. */
+    for (int tries = 0; tries < 5; tries++) {
+        s->port = free_port();
+        snprintf(s->tls_port, sizeof(s->tls_port), "%d", s->port);
+        snprintf(s->cert, sizeof(s->cert), "%s/%s.crt", run_dir, cert);
+        snprintf(s->key, sizeof(s->key), "%s/%s.key", run_dir, cert);
+        snprintf(s->ca, sizeof(s->ca), "%s/ca.crt", run_dir);
+        memcpy(s->args, args, sizeof(args));
+        /* Each has a socket of its own, also where tests share a process. */
+        snprintf(s->name, sizeof(s->name), "tls-%d", s->port);
+        server_start(&s->server, s->name, 0, s->args);
+        if (is_listening(s->port))
+            return;
+        server_kill(&s->server);
+    }
+    ck_abort_msg("no port for a server");
 }
 
 static tls_server_t good;
