@@ -11,6 +11,7 @@
 #include <util_filter.h>
 
 #include "httpd/bump_state.h"
+#include "httpd/proto_input.h"
 
 static ap_filter_rec_t *answer_handle;
 static ap_filter_rec_t *body_handle;
@@ -72,34 +73,6 @@ static apr_status_t body_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_input
     return rv;
 }
 
-/*
- * In front of HTTP_IN, which knows how long the body is, and behind all filters for content:
- * mod_proxy_http writes the body to a file before it sends it when any of these is there. Filters
- * of one type stand in the order in which they come, so this place can only be taken by hand.
- */
-static void watch_body(request_rec *r, etv_bump_t *bump)
-{
-    ap_filter_t *behind = r->proto_input_filters, *f;
-    ap_filter_t **at = &r->input_filters;
-
-    for (f = r->input_filters; f && f->r == r; f = f->next) {
-        if (f->frec == body_handle)
-            return; /* from before an internal redirect */
-    }
-    while (*at && *at != behind)
-        at = &(*at)->next;
-    if (!*at)
-        return;
-    f = apr_pcalloc(r->pool, sizeof(*f));
-    f->frec = body_handle;
-    f->ctx = bump;
-    f->r = r;
-    f->c = r->connection;
-    f->next = behind;
-    *at = f;
-    r->proto_input_filters = f;
-}
-
 /* --- the verdict --- */
 
 void etv_bump_witness(request_rec *r, etv_bump_t *bump)
@@ -109,7 +82,8 @@ void etv_bump_witness(request_rec *r, etv_bump_t *bump)
     bump->ran = r;
     bump->began_with = 0;
     watch_answer(r, bump);
-    watch_body(r, bump);
+    if (!etv_proto_input_find(r, body_handle)) /* from before an internal redirect */
+        etv_proto_input_add(r, body_handle, bump);
 }
 
 /* What httpd says about a body that cannot be read (ap_map_http_request_error). */

@@ -7,28 +7,21 @@
 #include <apr_strings.h>
 
 #include "httpd/buffer.h"
+#include "httpd/held.h"
 #include "httpd/judge.h"
 #include "httpd/key.h"
-#include "httpd/log.h"
 #include "httpd/policy.h"
 #include "httpd/probe.h"
 #include "httpd/request.h"
 #include "httpd/stamp.h"
-#include "store/boottime.h"
-
-/* How long a response of unknown length may be held back once its handler has wanted to flush. A
- * filter is not called while a handler is silent, so this is looked at when something arrives. */
-#define PATIENCE_US apr_time_from_sec(1)
 
 static ap_filter_rec_t *content_handle;
 
 /** One response that is being held back. */
 typedef struct {
-    etv_buffer_t buffer;
+    etv_held_t held;
     etv_response_t first; /**< what the response said at first */
     const char *reason;   /**< why there will be no tag; NULL while there may be one */
-    apr_off_t declared;   /**< Content-Length, or -1 */
-    apr_time_t began_us;  /**< of the first byte, where the length is unknown */
 } holding_t;
 
 /* --- the end --- */
@@ -41,8 +34,8 @@ static apr_status_t let_go(ap_filter_t *f, holding_t *holding, apr_bucket_brigad
     if (reason)
         request->content_reason = reason;
     if (holding) {
-        APR_BRIGADE_PREPEND(bb, holding->buffer.held);
-        holding->buffer.open = NULL;
+        APR_BRIGADE_PREPEND(bb, holding->held.buffer.held);
+        holding->held.buffer.open = NULL;
     }
     return etv_stamp_pass(f, bb, known);
 }
@@ -102,79 +95,12 @@ static const char *hash_whole(request_rec *r, const etv_response_t *first, apr_b
 
 /* --- the response that comes in pieces --- */
 
-static int may_wait(const holding_t *holding)
-{
-    return holding->declared >= 0 || etv_boottime_us() - holding->began_us < PATIENCE_US;
-}
-
-/* In place of what cannot be read, so that nobody tries again and takes the end for the whole. */
-static const char *replace_by_error(request_rec *r, apr_bucket *b, apr_status_t rv)
-{
-    int status = APR_STATUS_IS_TIMEUP(rv) ? HTTP_GATEWAY_TIME_OUT : HTTP_BAD_GATEWAY;
-
-    ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r, "ETV0340: the response cannot be read to its end");
-    APR_BUCKET_INSERT_BEFORE(b, ap_bucket_error_create(status, NULL, r->pool, b->list));
-    apr_bucket_delete(b);
-    return "error";
-}
-
-/* What comes from a script has no length before it is read. @return NULL or the reason to stop */
-static const char *read_unknown(request_rec *r, const holding_t *holding, apr_bucket *b)
-{
-    const char *data;
-    apr_size_t len;
-    apr_status_t rv = apr_bucket_read(b, &data, &len, APR_NONBLOCK_READ);
-
-    if (APR_STATUS_IS_EAGAIN(rv)) {
-        if (!may_wait(holding))
-            return "stream";
-        rv = apr_bucket_read(b, &data, &len, APR_BLOCK_READ);
-    }
-    return rv == APR_SUCCESS ? NULL : replace_by_error(r, b, rv);
-}
-
-static const char *take_data(request_rec *r, holding_t *holding, apr_bucket *b)
-{
-    const char *reason = NULL;
-
-    if (b->length == (apr_size_t)-1)
-        reason = read_unknown(r, holding, b);
-    if (reason)
-        return reason;
-    switch (etv_buffer_take(&holding->buffer, r, b)) {
-    case ETV_BUFFER_TAKEN:
-        return NULL;
-    case ETV_BUFFER_FULL:
-        return "oversize";
-    default:
-        return "error";
-    }
-}
-
-/* @return NULL while everything was taken, else why it must go on as it is */
-static const char *take(request_rec *r, holding_t *holding, apr_bucket *b)
-{
-    if (AP_BUCKET_IS_ERROR(b) || AP_BUCKET_IS_EOC(b))
-        return "error";
-    if (APR_BUCKET_IS_FLUSH(b)) {
-        if (!may_wait(holding))
-            return "stream";
-        apr_bucket_delete(b);
-        return NULL;
-    }
-    if (APR_BUCKET_IS_METADATA(b)) {
-        etv_buffer_take_metadata(&holding->buffer, b);
-        return NULL;
-    }
-    return take_data(r, holding, b);
-}
-
 /* @return NULL when it gets its tag, else why not */
 static const char *finish_held(request_rec *r, const holding_t *holding)
 {
     return holding->reason ? holding->reason
-                           : finish(r, &holding->first, holding->buffer.digest,
-                                    holding->buffer.length, holding->declared);
+                           : finish(r, &holding->first, holding->held.buffer.digest,
+                                    holding->held.buffer.length, holding->held.declared);
 }
 
 static apr_status_t hold(ap_filter_t *f, apr_bucket_brigade *bb)
@@ -187,7 +113,7 @@ static apr_status_t hold(ap_filter_t *f, apr_bucket_brigade *bb)
 
         if (APR_BUCKET_IS_EOS(b))
             return let_go(f, holding, bb, &holding->first, finish_held(f->r, holding));
-        reason = take(f->r, holding, b);
+        reason = etv_held_take(f->r, &holding->held, b);
         if (reason)
             return let_go(f, holding, bb, &holding->first,
                           holding->reason ? holding->reason : reason);
@@ -196,27 +122,6 @@ static apr_status_t hold(ap_filter_t *f, apr_bucket_brigade *bb)
 }
 
 /* --- the beginning --- */
-
-/* A number of bytes, all digits. @return -1 when it is none, or more than anyone would hold back */
-static apr_off_t read_length(const char *field)
-{
-    apr_uint64_t length = 0;
-    const char *at = field;
-
-    for (unsigned int digit; (digit = (unsigned int)*at - '0') < 10; at++)
-        length = length * 10 + digit;
-    return *at || at == field || at - field > 18 ? -1 : (apr_off_t)length;
-}
-
-/* @return 0 when the header is wrong, or too much is announced */
-static int read_declared(const etv_response_t *now, apr_off_t *declared)
-{
-    *declared = -1;
-    if (!now->content_length)
-        return 1;
-    *declared = read_length(now->content_length);
-    return *declared >= 0 && *declared <= etv_config_buffer_limit()->response;
-}
 
 /*
  * Whether the response is held back at all: to be hashed, or, where it keeps a tag of its own, to
@@ -232,7 +137,7 @@ static int shall_hold(request_rec *r, const etv_request_t *request, const etv_re
     if (*reason && !(request->client.range && strcmp(*reason, "kept") == 0))
         return 0;
     against = etv_judge_stream(r, request, now);
-    if (!against && !read_declared(now, declared))
+    if (!against && !etv_held_read_length(now, declared))
         against = "oversize";
     if (against && !*reason)
         *reason = against;
@@ -260,11 +165,9 @@ static apr_status_t begin(ap_filter_t *f, apr_bucket_brigade *bb, const etv_resp
         return let_go(f, NULL, bb, now,
                       reason ? reason : hash_whole(r, now, bb, digest, length, declared));
     f->ctx = holding = apr_palloc(r->pool, sizeof(*holding));
-    etv_buffer_init(&holding->buffer, r, digest, most);
+    etv_held_begin(&holding->held, r, digest, declared);
     holding->first = *now;
     holding->reason = reason;
-    holding->declared = declared;
-    holding->began_us = declared < 0 ? etv_boottime_us() : 0;
     return hold(f, bb);
 }
 
