@@ -17,9 +17,9 @@
 #include "httpd/early.h"
 #include "httpd/evaluate.h"
 #include "httpd/events.h"
+#include "httpd/graphql.h"
 #include "httpd/head.h"
 #include "httpd/life.h"
-#include "httpd/lost_update.h"
 #include "httpd/probe.h"
 #include "httpd/request.h"
 #include "httpd/scopes.h"
@@ -37,6 +37,7 @@ static void register_hooks(apr_pool_t *p)
     etv_evaluate_register();
     etv_probe_register();
     etv_bump_register();
+    etv_graphql_register();
     etv_life_register();
 
     ap_hook_pre_config(etv_life_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
@@ -53,7 +54,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_insert_error_filter(etv_head_insert_error, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_insert_error_filter(etv_stamp_insert_error, NULL, NULL, APR_HOOK_REALLY_LAST);
     /* Before a change is begun, which would speak against every condition. */
-    ap_hook_handler(etv_lost_update_handler, NULL, NULL, APR_HOOK_REALLY_FIRST - 1);
+    ap_hook_handler(etv_request_other_handler, NULL, NULL, APR_HOOK_REALLY_FIRST - 1);
     /* All other filters are in the chain by now. Before mod_cache for the client's condition, and
      * behind it for mod_cache's own. */
     ap_hook_handler(etv_early_handler, NULL, mod_cache, APR_HOOK_REALLY_FIRST);

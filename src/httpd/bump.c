@@ -6,6 +6,7 @@
 #include "core/http_text.h"
 #include "httpd/bump_state.h"
 #include "httpd/expand.h"
+#include "httpd/graphql.h"
 #include "httpd/life.h"
 #include "httpd/log.h"
 #include "httpd/lost_update.h"
@@ -204,6 +205,10 @@ static void add_configured(request_rec *r, apr_array_header_t *models)
     const etv_item_t *items = etv_list_resolve(r->pool, &dir->invalidate, &n);
     const etv_item_t *all = etv_list_resolve(r->pool, &dir->models, &n_models);
 
+    if (etv_graphql_only_reads(r, dir))
+        return;
+    if (etv_config_is_graphql(dir))
+        all = etv_graphql_changed(r, dir, all, &n_models);
     for (int i = 0; i < n; i++) {
         if (items[i].kind == ETV_INVALIDATE_MODELS) {
             for (int j = 0; j < n_models; j++)
@@ -303,19 +308,6 @@ static etv_change_e begin_as_read(request_rec *r, const apr_array_header_t *mode
     return kept ? etv_bump_begin(r, both, kept, 1) : ETV_CHANGE_ANNOUNCED;
 }
 
-static int is_redirect(const request_rec *r)
-{
-    return r->handler && *r->handler == 'r' && strcmp(r->handler, "redirect-handler") == 0;
-}
-
-/* The request whose place counts, too: mod_rewrite's handler runs no backend, so what its place
- * names is announced where it leads to. A condition that is judged there would find it under way.
- */
-static request_rec *came_through(const request_rec *r)
-{
-    return r->prev && is_redirect(r->prev) ? r->prev : NULL;
-}
-
 static int begin_configured(request_rec *r)
 {
     apr_array_header_t *models = apr_array_make(r->pool, 4, sizeof(etv_model_t));
@@ -323,7 +315,7 @@ static int begin_configured(request_rec *r)
     int n_changes = bump->changes->nelts, n_models = bump->models->nelts, required = 0;
     etv_change_e result;
 
-    for (request_rec *each = r; each; each = came_through(each)) {
+    for (request_rec *each = r; each; each = etv_request_came_through(each)) {
         add_configured(each, models);
         required |= etv_config_requires_bump(etv_config_dir(each));
     }
@@ -355,9 +347,9 @@ static int begin(request_rec *r)
     etv_bump_t *bump;
     int result = DECLINED, names = 0;
 
-    if (is_redirect(r))
+    if (etv_request_is_redirect(r))
         return DECLINED;
-    for (const request_rec *each = r; each; each = came_through(each))
+    for (const request_rec *each = r; each; each = etv_request_came_through(each))
         names |= etv_config_dir(each)->invalidate.items != NULL;
     if (names)
         result = begin_configured(r);

@@ -20,7 +20,7 @@ static int changes;
 #define NUMBER(name)        .name = ETV_UNSET,
 #define POINTER(type, name) .name = NULL,
 #define LIST(name)          .name = {.items = NULL},
-static const etv_dir_t nothing_said = {ETV_DIR_FIELDS(NUMBER, POINTER, LIST, NUMBER)};
+static const etv_dir_t nothing_said = {ETV_DIR_FIELDS(NUMBER, POINTER, LIST, NUMBER, LIST)};
 #undef NUMBER
 #undef POINTER
 #undef LIST
@@ -52,7 +52,9 @@ void *etv_config_merge_dir(apr_pool_t *p, void *base_in, void *add_in)
 #define MERGE_NUMBER(name)     dir->name = add->name != ETV_UNSET ? add->name : base->name;
 #define MERGE_POINTER(type, n) dir->n = add->n ? add->n : base->n;
 #define MERGE_LIST(name)       dir->name = etv_list_merge(p, base->name, add->name);
-    ETV_DIR_FIELDS(MERGE_NUMBER, MERGE_POINTER, MERGE_LIST, MERGE_NUMBER)
+#define MERGE_PATTERNS(name)   dir->name = etv_patterns_merge(p, base->name, add->name);
+    ETV_DIR_FIELDS(MERGE_NUMBER, MERGE_POINTER, MERGE_LIST, MERGE_NUMBER, MERGE_PATTERNS)
+#undef MERGE_PATTERNS
 #undef MERGE_NUMBER
 #undef MERGE_POINTER
 #undef MERGE_LIST

@@ -11,6 +11,7 @@
 #include <apr_tables.h>
 
 #include "httpd/list.h"
+#include "httpd/patterns.h"
 #include "core/store_url.h"
 #include "store/channel.h"
 #include "store/redis_tls.h"
@@ -51,10 +52,10 @@ typedef struct {
 
 /*
  * Every field of the per-directory configuration: INT, DURATION and POINTER are inherited when
- * unset, a LIST is edited by the child (httpd/list.h). Creation and merging are made from this
- * list, so that no field can be forgotten in one of them.
+ * unset, a LIST is edited by the child (httpd/list.h), and so are PATTERNS. Creation and merging
+ * are made from this list, so that no field can be forgotten in one of them.
  */
-#define ETV_DIR_FIELDS(INT, POINTER, LIST, DURATION)                                               \
+#define ETV_DIR_FIELDS(INT, POINTER, LIST, DURATION, PATTERNS)                                     \
     INT(mode)                                                                                      \
     INT(strength)                                                                                  \
     INT(upstream)                                                                                  \
@@ -63,6 +64,7 @@ typedef struct {
     INT(invalidate_require)                                                                        \
     INT(preconditions)                                                                             \
     INT(serve)                                                                                     \
+    INT(graphql_post)                                                                              \
     DURATION(settle_us)                                                                            \
     POINTER(const etv_item_t, salt)                                                                \
     POINTER(const etv_policy_t, policy)                                                            \
@@ -75,14 +77,17 @@ typedef struct {
     LIST(types)                                                                                    \
     LIST(headers)                                                                                  \
     LIST(invalidate)                                                                               \
-    LIST(tag_header)
+    LIST(tag_header)                                                                               \
+    PATTERNS(graphql)
 
 typedef struct {
 #define ETV_INT(name)           int name;
 #define ETV_POINTER(type, name) type *name;
 #define ETV_LIST(name)          etv_list_t name;
 #define ETV_DURATION(name)      apr_interval_time_t name;
-    ETV_DIR_FIELDS(ETV_INT, ETV_POINTER, ETV_LIST, ETV_DURATION)
+#define ETV_PATTERNS(name)      etv_patterns_t name;
+    ETV_DIR_FIELDS(ETV_INT, ETV_POINTER, ETV_LIST, ETV_DURATION, ETV_PATTERNS)
+#undef ETV_PATTERNS
 #undef ETV_INT
 #undef ETV_POINTER
 #undef ETV_LIST
@@ -217,6 +222,17 @@ static inline int etv_config_checks_preconditions(const etv_dir_t *dir)
 static inline int etv_config_requires_preconditions(const etv_dir_t *dir)
 {
     return dir->preconditions == ETV_PRECONDITIONS_REQUIRE;
+}
+
+/** Whether a place is one of GraphQL: what a response depends on is told by its operations. */
+static inline int etv_config_is_graphql(const etv_dir_t *dir)
+{
+    return etv_patterns_any(&dir->graphql);
+}
+
+static inline int etv_config_posts_queries(const etv_dir_t *dir)
+{
+    return dir->graphql_post == ETV_SWITCH_ON;
 }
 
 /** @param what  ETV_SERVE_… */

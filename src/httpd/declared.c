@@ -7,6 +7,7 @@
 
 #include "core/model_list.h"
 #include "httpd/fields.h"
+#include "httpd/graphql.h"
 #include "httpd/judge.h"
 #include "httpd/key.h"
 #include "httpd/list_names.h"
@@ -123,6 +124,8 @@ static etv_hash128_t url_of(request_rec *r, etv_request_t *request)
         return declared->url;
     etv_tag_fields_init(&fields, r->pool);
     etv_fields_add_request(&fields, r, request->host, etv_config_server(r->server), 0);
+    if (request->asks)
+        etv_graphql_add_fields(&fields, r);
     if (request->vary)
         etv_fields_add_varied(&fields, r, request->vary);
     declared->url = etv_hash_name(fields.data, fields.len);

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include <http_protocol.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 
@@ -63,6 +64,10 @@ static const etv_choices_t precondition_choices = {offsetof(etv_dir_t, precondit
                                                     {"check", ETV_PRECONDITIONS_CHECK},
                                                     {"require", ETV_PRECONDITIONS_REQUIRE},
                                                     {NULL, 0}}};
+static const etv_choices_t post_choices = {
+    offsetof(etv_dir_t, graphql_post),
+    "On or Off",
+    {{"off", ETV_SWITCH_OFF}, {"on", ETV_SWITCH_ON}, {NULL, 0}}};
 static const etv_choices_t head_choices = {
     offsetof(etv_dir_t, head),
     "Off or AsGet",
@@ -150,6 +155,14 @@ static const char *set_models(cmd_parms *cmd, void *dir_in, const char *words)
         return apr_psprintf(cmd->pool, "%s: %d names; at most %d are accepted", cmd->cmd->name,
                             dir->models.items->nelts, ETV_MODELS_MOST);
     return wrong;
+}
+
+static const char *set_graphql(cmd_parms *cmd, void *dir, const char *words)
+{
+    /* "HttpProtocolOptions RegisteredMethods" would not let it in (RFC 10008) */
+    if (!in_htaccess(cmd))
+        ap_method_register(cmd->server->process->pconf, "QUERY");
+    return etv_patterns_add(cmd, &((etv_dir_t *)dir)->graphql, words, etv_directive_make_model);
 }
 
 static const char *set_vary(cmd_parms *cmd, void *dir_in, const char *words)
@@ -340,6 +353,10 @@ const command_rec etv_directives[] = {
                    "per-response [per-process]: bytes that content tags may hold back"),
     AP_INIT_RAW_ARGS("ETagVersionTagHeader", etv_directive_set_tag_header, NULL, OR_FILEINFO,
                      "[+|-]name ..., or none: Surrogate-Key, xkey and Cache-Tag, for CDNs"),
+    AP_INIT_RAW_ARGS("ETagVersionGraphQL", set_graphql, NULL, OR_FILEINFO,
+                     "pattern [+|-]name ..., or none: the models of GraphQL operations"),
+    CHOICE("ETagVersionGraphQLPost", post_choices,
+           "On or Off: whether GraphQL queries that are posted get tags and 304"),
     AP_INIT_RAW_ARGS("ETagVersionInvalidate", etv_directive_set_invalidate, NULL, NOT_HTACCESS,
                      "[+|-]name ..., models or none: bumped by unsafe requests"),
     CHOICE_IN(NOT_HTACCESS, "ETagVersionInvalidateRequire", require_choices,

@@ -40,7 +40,7 @@ static int serves_file(const char *handler)
 /* What must run its own course although a tag might match. */
 static int must_run(const request_rec *r)
 {
-    if (r->handler && *r->handler == 'r' && strcmp(r->handler, "redirect-handler") == 0)
+    if (etv_request_is_redirect(r))
         return 1;
     return r->finfo.filetype == APR_NOFILE && serves_file(r->handler);
 }

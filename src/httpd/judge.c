@@ -65,6 +65,8 @@ const char *etv_judge_version(request_rec *r, const etv_request_t *request,
     const etv_identity_t *identity = &request->identity;
     const char *reason = judge_any(r, request, now);
 
+    if (!reason)
+        reason = request->against;
     if (reason)
         return reason;
     /* Such a tag must not stand on a 206, nor satisfy If-Range (RFC 9110 §13.1.5). */

@@ -28,6 +28,8 @@ int etv_lost_update_guards(const request_rec *r, const etv_dir_t *dir, int n)
         return 0;
     if (!n && !etv_config_models_header(dir)) /* there are no version tags here */
         return 0;
+    if (etv_config_is_graphql(dir)) /* all tags are those of queries, and no change is of one */
+        return 0;
     return is_guarded(r->method);
 }
 
@@ -190,7 +192,7 @@ static int judge(request_rec *r, etv_request_t *request)
  * true before is not asked again, for the conditions may be gone. */
 static int is_redirected(const request_rec *r)
 {
-    if (r->handler && strcmp(r->handler, "redirect-handler") == 0)
+    if (etv_request_is_redirect(r))
         return 1;
     while ((r = r->prev)) {
         const etv_request_t *request = etv_request_peek(r);

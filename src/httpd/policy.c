@@ -135,16 +135,24 @@ static void apply_vary(request_rec *r, const etv_request_t *request)
     etv_policy_set_field(r, "Vary", etv_vary_union(r->pool, before, ours));
 }
 
+/* Of GraphQL's responses only those that get a version tag are what the policy was written for:
+ * others are of operations that nobody named, such as those about the user, or errors. */
+static int is_meant(const etv_dir_t *dir, const etv_request_t *request)
+{
+    return !etv_config_is_graphql(dir) ||
+           (request && (request->tagged || request->declared) && !request->against);
+}
+
 void etv_policy_apply_all(request_rec *r, const etv_dir_t *dir, const etv_request_t *request)
 {
-    if (!etv_request_is_get(r)) {
+    if (!etv_request_reads(r, request)) {
         apply_cache_control(r, dir->policy_unsafe, NULL);
         return;
     }
     if (request)
         apply_vary(r, request);
     if (ap_is_HTTP_SUCCESS(r->status) || r->status == HTTP_NOT_MODIFIED)
-        apply_cache_control(r, dir->policy, request);
+        apply_cache_control(r, is_meant(dir, request) ? dir->policy : NULL, request);
     if (request && (ap_is_HTTP_SUCCESS(r->status) || r->status == HTTP_NOT_MODIFIED))
         etv_tag_header_add(r, request);
 }
@@ -154,8 +162,12 @@ void etv_policy_unify_lines(request_rec *r, const etv_response_t *now)
     if (now->cache_control_lines > 1)
         etv_policy_set_field(r, "Cache-Control",
                              etv_cache_control_merge(r->pool, now->cache_control, NULL));
-    if (now->vary_lines > 1)
-        etv_policy_set_field(r, "Vary", etv_vary_union(r->pool, now->vary, NULL));
+    if (now->vary) {
+        const char *vary = etv_vary_union(r->pool, now->vary, NULL);
+
+        if (now->vary_lines > 1 || vary != now->vary)
+            etv_policy_set_field(r, "Vary", vary);
+    }
 }
 
 void etv_policy_forget_media(request_rec *r)

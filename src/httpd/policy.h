@@ -47,16 +47,18 @@ static inline void etv_policy_apply(request_rec *r, const etv_dir_t *dir,
         etv_policy_apply_all(r, dir, request);
 }
 
-/** As etv_policy_unify, where there are several lines. */
+/** As etv_policy_unify, where there are several lines or names. */
 void etv_policy_unify_lines(request_rec *r, const etv_response_t *now);
 
 /**
- * Make one line of what other modules may have added since (strictest wins, union of Vary).
+ * Make one line of what other modules may have added since (strictest wins, union of Vary). Each
+ * encoder names Accept-Encoding, so it may stand twice, which no early 304 would repeat; and
+ * mod_cache_disk finds its variants by the very list of names.
  * @param now  what the response says
  */
 static inline void etv_policy_unify(request_rec *r, const etv_response_t *now)
 {
-    if (now->cache_control_lines > 1 || now->vary_lines > 1)
+    if (now->cache_control_lines > 1 || (now->vary && strchr(now->vary, ',')))
         etv_policy_unify_lines(r, now);
 }
 

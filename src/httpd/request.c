@@ -11,6 +11,7 @@
 #include "httpd/conditions.h"
 #include "httpd/declared.h"
 #include "httpd/expand.h"
+#include "httpd/graphql.h"
 #include "httpd/headers.h"
 #include "httpd/lost_update.h"
 #include "httpd/policy.h"
@@ -80,6 +81,12 @@ static const char *check_request(request_rec *r, const etv_request_t *request,
     return NULL;
 }
 
+/* The names of the models as they were written, if there are no others. */
+static const char *joined(const etv_dir_t *dir)
+{
+    return etv_config_is_graphql(dir) ? NULL : dir->models.joined;
+}
+
 /*
  * Decide about the version tag. Returns NULL when there is one, else the reason why not. The
  * versions are read here, before any content handler runs: an old version on new data costs one
@@ -94,6 +101,8 @@ static const char *decide(request_rec *r, etv_request_t *request, const etv_head
     const char *reason = etv_versions_expand(request, &expand, items, n, models);
     int declares = etv_config_models_header(request->dir) != NULL;
 
+    if (!items && etv_config_is_graphql(request->dir))
+        return "operation";
     if (declares && !n) /* the response may say more */
         reason = NULL;
     request->models = models;
@@ -109,7 +118,7 @@ static const char *decide(request_rec *r, etv_request_t *request, const etv_head
     if (reason)
         return reason;
     if (n)
-        etv_versions_note(r, request->dir->models.joined, models, n);
+        etv_versions_note(r, joined(request->dir), models, n);
     reason = check_request(r, request, headers);
     if (reason)
         return reason;
@@ -142,7 +151,9 @@ static void prepare(request_rec *r, etv_request_t *request, const etv_headers_t 
     request->noted = reason != NULL;
     if (reason)
         etv_request_note(r, reason);
-    request->evaluates = request->tagged || request->declared || dir->mode != ETV_MODE_VERSION;
+    /* what is posted is judged by its backend otherwise, which may know more about it */
+    request->evaluates =
+        request->tagged || request->declared || (dir->mode != ETV_MODE_VERSION && !request->asks);
 }
 
 /* What tags are made of, other than versions. */
@@ -164,7 +175,7 @@ static void prepare_unsafe(request_rec *r, etv_request_t *request, const etv_ite
 {
     etv_headers_t headers;
 
-    etv_request_note(r, "unsafe");
+    etv_request_note(r, etv_graphql_is_query(r, request->dir) ? "operation" : "unsafe");
     request->guarded = etv_lost_update_guards(r, request->dir, n);
     if (!request->guarded)
         return;
@@ -176,10 +187,19 @@ static void prepare_unsafe(request_rec *r, etv_request_t *request, const etv_ite
     request->unknown = decide(r, request, &headers, items, n, models);
 }
 
+static inline const etv_item_t *find_models(request_rec *r, const etv_dir_t *dir, int reads, int *n)
+{
+    const etv_item_t *items = etv_list_resolve(r->pool, &dir->models, n);
+
+    return reads && etv_config_is_graphql(dir) && etv_config_uses_versions(dir)
+               ? etv_graphql_models(r, dir, items, n)
+               : items;
+}
+
 static etv_request_t *make(request_rec *r, const etv_dir_t *dir)
 {
-    int n;
-    const etv_item_t *items = etv_list_resolve(r->pool, &dir->models, &n);
+    int n, is_get = etv_request_is_get(r), asks = !is_get && etv_graphql_asks(r, dir);
+    const etv_item_t *items = find_models(r, dir, is_get || asks, &n);
     struct {
         etv_request_t request;
         etv_model_t models[];
@@ -188,10 +208,11 @@ static etv_request_t *make(request_rec *r, const etv_dir_t *dir)
     etv_headers_t headers;
 
     request->dir = dir;
+    request->asks = asks;
     request->filename = r->filename;
     request->per_dir = r->per_dir_config;
     ap_set_module_config(r->request_config, &etag_version_module, request);
-    if (!etv_request_is_get(r)) {
+    if (!is_get && !asks) {
         prepare_unsafe(r, request, items, n, both->models);
         return request;
     }
@@ -226,6 +247,17 @@ etv_request_t *etv_request_get(request_rec *r)
 
 int etv_request_fixup(request_rec *r)
 {
-    etv_request_get(r);
+    if (r->method_number == M_GET || !etv_graphql_is_awaited(r, etv_config_dir(r)))
+        etv_request_get(r);
     return DECLINED;
+}
+
+int etv_request_other_handler(request_rec *r)
+{
+    int status;
+
+    if (r->method_number == M_GET)
+        return DECLINED;
+    status = etv_graphql_handler(r);
+    return status == DECLINED ? etv_lost_update_handler(r) : status;
 }

@@ -45,6 +45,8 @@ typedef struct {
     etv_tag_t *listed; /**< the tag of the first list of it that has one; NULL */
     int gets;          /**< how often the store was asked for a text that a tag names */
     int header_ready;  /**< the response may get a header tag */
+    int asks;          /**< the method is another one, but it asks as GET does (httpd/graphql.h) */
+    const char *against; /**< what the response's body says against a version tag; NULL */
 
     /* The request's fields as fixups found them; NULL for absent ones. */
     const char *host;
@@ -118,10 +120,32 @@ static inline int etv_request_is_get(const request_rec *r)
            strncmp(line, "HEAD ", 5) == 0;
 }
 
+/** Whether it asks for a representation, whatever its method. @param request  NULL: not known */
+static inline int etv_request_reads(const request_rec *r, const etv_request_t *request)
+{
+    return etv_request_is_get(r) || (request && request->asks);
+}
+
 /** Whether a handler of this module answers, as it wants it: no tags, no policy, no bumps. */
 static inline int etv_request_is_own(const request_rec *r)
 {
     return r->handler && strncmp(r->handler, "etag-version-", 13) == 0;
+}
+
+/** Whether mod_rewrite's handler is about to redirect it: it runs no backend. */
+static inline int etv_request_is_redirect(const request_rec *r)
+{
+    return r->handler && *r->handler == 'r' && strcmp(r->handler, "redirect-handler") == 0;
+}
+
+/**
+ * The request whose place counts, too: what the place that mod_rewrite led from names holds where
+ * it leads to. A condition that is judged there would find a change under way.
+ * @return NULL for none
+ */
+static inline request_rec *etv_request_came_through(const request_rec *r)
+{
+    return r->prev && etv_request_is_redirect(r->prev) ? r->prev : NULL;
 }
 
 /** Whether the environment variable `no-etag-version` is set, here or before a redirect. */
@@ -135,5 +159,9 @@ const char *etv_request_vary(const etv_request_t *request, apr_pool_t *p);
 
 /** The fixups hook: look up and compute. */
 int etv_request_fixup(request_rec *r);
+
+/** The first handler hook, for methods other than GET and HEAD: what a body asks for, and whether
+ *  the client's conditions let the request through. */
+int etv_request_other_handler(request_rec *r);
 
 #endif

@@ -15,6 +15,7 @@
 #include "httpd/declared.h"
 #include "httpd/evaluate.h"
 #include "httpd/field_sets.h"
+#include "httpd/graphql.h"
 #include "httpd/header_tag.h"
 #include "httpd/judge.h"
 #include "httpd/life.h"
@@ -422,7 +423,9 @@ void etv_stamp_response(request_rec *r, const etv_request_t *request)
         if (r->header_only || request->client.range || etv_conditions_any(&request->client))
             etv_evaluate_insert(r, request);
     }
-    if (request->evaluates && etv_config_uses_content(request->dir))
+    if (etv_config_is_graphql(request->dir) && (request->tagged || request->declared))
+        etv_graphql_insert(r);
+    if (request->evaluates && !request->asks && etv_config_uses_content(request->dir))
         etv_content_insert(r);
     else
         etv_stamp_headers(r);
@@ -451,8 +454,8 @@ static int wants_unsafe_policy(const request_rec *r)
 {
     const etv_dir_t *dir = etv_config_dir(r);
 
-    return etv_config_is_on(dir) && dir->policy_unsafe && !r->main && !etv_request_is_get(r) &&
-           !etv_request_is_switched_off(r);
+    return etv_config_is_on(dir) && dir->policy_unsafe && !r->main &&
+           !etv_request_reads(r, etv_request_peek(r)) && !etv_request_is_switched_off(r);
 }
 
 void etv_stamp_error_document(request_rec *r)

@@ -2,6 +2,7 @@
 #include "httpd/versions.h"
 
 #include "httpd/fields.h"
+#include "httpd/graphql.h"
 #include "httpd/life.h"
 #include "httpd/log.h"
 #include "httpd/shared.h"
@@ -11,6 +12,8 @@
 
 /* With the number of models: a list that the response declared is among the fields. */
 #define WITH_LIST 0x80
+/* So is the body in which a request has asked. */
+#define WITH_BODY 0x40
 
 void etv_versions_note(request_rec *r, const char *joined, const etv_model_t *models, int n)
 {
@@ -37,7 +40,7 @@ const char *etv_versions_expand(const etv_request_t *request, etv_expand_t *expa
                                 const etv_item_t *items, int n, etv_model_t *models)
 {
     /* whoever asks whether there is something must not be the one who makes it */
-    int initialize = etv_config_initializes(request->dir) && etv_request_is_get(expand->r);
+    int initialize = etv_config_initializes(request->dir) && etv_request_reads(expand->r, request);
 
     if (!n)
         return "no-models";
@@ -173,8 +176,11 @@ void etv_versions_tag(etv_tag_t *tag, request_rec *r, const etv_request_t *reque
     etv_tag_fields_t fields;
 
     etv_tag_fields_init(&fields, r->pool);
-    etv_fields_add_request(&fields, r, request->host, server,
-                           (unsigned char)(list ? n | WITH_LIST : n));
+    etv_fields_add_request(
+        &fields, r, request->host, server,
+        (unsigned char)(n | (list ? WITH_LIST : 0) | (request->asks ? WITH_BODY : 0)));
+    if (request->asks)
+        etv_graphql_add_fields(&fields, r);
     fields.place_len = fields.len; /* a new version takes the place of the old one */
     etv_tag_fields_add(&fields, snapshot->instance, ETV_INSTANCE_BYTES);
     if (list)

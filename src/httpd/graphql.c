@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "httpd/graphql.h"
+
+#include <apr_strings.h>
+
+#include "core/graphql_request.h"
+#include "core/media_type.h"
+#include "httpd/graphql_body.h"
+#include "httpd/log.h"
+#include "httpd/request.h"
+
+#define KEY  "mod_etag_version:graphql"
+#define JSON "application/json"
+#define TEXT "application/graphql"
+#define FORM "application/x-www-form-urlencoded"
+
+/** What was said in a body, by one chain of internal redirects. */
+typedef struct {
+    etv_graphql_request_t said;
+    const char *body; /**< all of it; NULL when it was not understood */
+    apr_size_t len;
+} posted_t;
+
+static posted_t *peek(const request_rec *r)
+{
+    void *found = NULL;
+
+    if (etv_request_is_get(r)) /* the usual case, and cheaper */
+        return NULL;
+    apr_pool_userdata_get(&found, KEY, r->pool);
+    return found;
+}
+
+static int is_query(const request_rec *r)
+{
+    return strcmp(r->method, "QUERY") == 0;
+}
+
+static int is_post(const request_rec *r)
+{
+    return r->method_number == M_POST;
+}
+
+/* --- what is said in a body --- */
+
+typedef void parser_fn(apr_pool_t *p, etv_graphql_request_t *said, const char *text,
+                       apr_size_t len);
+
+static parser_fn *parser_for(const request_rec *r)
+{
+    const char *type = apr_table_get(r->headers_in, "Content-Type");
+
+    if (!type || apr_table_get(r->headers_in, "Content-Encoding"))
+        return NULL;
+    if (etv_media_type_matches(type, JSON))
+        return etv_graphql_request_json;
+    if (etv_media_type_matches(type, TEXT))
+        return etv_graphql_request_document;
+    return etv_media_type_matches(type, FORM) ? etv_graphql_request_form : NULL;
+}
+
+/* Bytes of another charset would be read differently by a backend that knows it (RFC 8259 §8.1). So
+ * might those of a charset that is named twice, or in an odd way. */
+static int is_utf8(const request_rec *r)
+{
+    const char *type = apr_table_get(r->headers_in, "Content-Type");
+    const char *charset = type ? ap_strcasestr(type, "charset") : NULL;
+
+    if (!charset)
+        return 1;
+    if (charset == type || !strchr("; \t", charset[-1]))
+        return 0;
+    charset += strlen("charset");
+    if (ap_strcasestr(charset, "charset"))
+        return 0;
+    charset += strspn(charset, " \t=\"");
+    return ap_cstr_casecmpn(charset, "utf-8", 5) == 0 && strchr("; \t\"", charset[5]);
+}
+
+/* @return OK, or the status of a body that cannot be read */
+static int look(request_rec *r, posted_t *posted)
+{
+    parser_fn *parse = parser_for(r);
+    int status;
+
+    posted->said.what = ETV_GRAPHQL_UNKNOWN;
+    /* a server may prefer what stands in the URL */
+    if (!parse || !is_utf8(r) || etv_graphql_request_is_in(r->args))
+        return OK;
+    status = etv_graphql_body_read(r, ETV_GRAPHQL_BODY_MOST, &posted->body, &posted->len);
+    if (status == OK && posted->body)
+        parse(r->pool, &posted->said, posted->body, posted->len);
+    return status;
+}
+
+/* A POST is read for its tag, or to tell whether it changes anything. */
+static int matters(const request_rec *r, const etv_dir_t *dir)
+{
+    int tags = etv_config_is_graphql(dir) && etv_config_is_on(dir) && etv_config_uses_versions(dir);
+
+    if (is_query(r))
+        return tags;
+    if (!is_post(r))
+        return 0;
+    if (tags && etv_config_posts_queries(dir))
+        return 1;
+    for (; r && etv_config_changes(); r = etv_request_came_through(r)) {
+        dir = etv_config_dir(r);
+        if (etv_config_is_graphql(dir) && dir->invalidate.items)
+            return 1;
+    }
+    return 0;
+}
+
+int etv_graphql_is_awaited(const request_rec *r, const etv_dir_t *dir)
+{
+    return !r->main && !etv_request_is_get(r) && !etv_request_is_own(r) && matters(r, dir) &&
+           !peek(r);
+}
+
+int etv_graphql_handler(request_rec *r)
+{
+    const etv_dir_t *dir = etv_config_dir(r);
+    posted_t *posted;
+    int status;
+
+    if (!etv_graphql_is_awaited(r, dir) || r->status != HTTP_OK || etv_request_is_redirect(r))
+        return DECLINED;
+    posted = apr_pcalloc(r->pool, sizeof(*posted));
+    apr_pool_userdata_setn(posted, KEY, NULL, r->pool);
+    status = look(r, posted);
+    return status == OK ? DECLINED : status;
+}
+
+/* --- what it comes to --- */
+
+int etv_graphql_asks(request_rec *r, const etv_dir_t *dir)
+{
+    const posted_t *posted;
+
+    if (!etv_config_is_graphql(dir) || r->main || !etv_config_uses_versions(dir) ||
+        !(is_query(r) || (is_post(r) && etv_config_posts_queries(dir))))
+        return 0;
+    posted = peek(r);
+    /* Behind a hash may be anything; only a method that is safe says that it is a query. */
+    return posted && (posted->said.what == ETV_GRAPHQL_READS ||
+                      (posted->said.what == ETV_GRAPHQL_NAMED && is_query(r)));
+}
+
+int etv_graphql_is_query(const request_rec *r, const etv_dir_t *dir)
+{
+    return etv_config_is_graphql(dir) && is_query(r);
+}
+
+int etv_graphql_only_reads(const request_rec *r, const etv_dir_t *dir)
+{
+    const posted_t *posted;
+
+    if (!etv_config_is_graphql(dir))
+        return 0;
+    posted = peek(r);
+    return posted &&
+           (posted->said.what == ETV_GRAPHQL_READS || posted->said.what == ETV_GRAPHQL_LISTENS);
+}
+
+/* --- models --- */
+
+/** A list that is being made: each text once. */
+typedef struct {
+    etv_item_t *items;
+    int n;
+    int room;
+} union_t;
+
+static void add(apr_pool_t *p, union_t *all, const etv_item_t *item)
+{
+    for (int i = 0; i < all->n; i++) {
+        if (strcmp(all->items[i].text, item->text) == 0) {
+            all->items[i].trusted |= item->trusted; /* said outside .htaccess, too */
+            return;
+        }
+    }
+    if (all->n == all->room) {
+        etv_item_t *more = apr_palloc(p, sizeof(*more) * (apr_size_t)(all->room * 2 + 8));
+
+        if (all->n)
+            memcpy(more, all->items, sizeof(*more) * (apr_size_t)all->n);
+        all->items = more;
+        all->room = all->room * 2 + 8;
+    }
+    all->items[all->n++] = *item;
+}
+
+static void add_all(apr_pool_t *p, union_t *all, const etv_item_t *items, int n)
+{
+    for (int i = 0; i < n; i++)
+        add(p, all, items + i);
+}
+
+/* @param name  of the operation; NULL: all patterns. @return whether any gave a model */
+static int add_matching(apr_pool_t *p, union_t *all, const etv_dir_t *dir, const char *name)
+{
+    int found = 0;
+
+    for (int i = 0; i < dir->graphql.items->nelts; i++) {
+        const etv_pattern_t *pattern = etv_patterns_at(&dir->graphql, i);
+        const etv_item_t *items;
+        int n;
+
+        if (name && !etv_graphql_request_matches(pattern->text, name))
+            continue;
+        items = etv_list_resolve(p, &pattern->models, &n);
+        found |= n > 0;
+        add_all(p, all, items, n);
+    }
+    return found;
+}
+
+/* @return whether each operation is known to the place */
+static int add_operations(apr_pool_t *p, union_t *all, const etv_dir_t *dir,
+                          const etv_graphql_request_t *said)
+{
+    int known = said->n > 0;
+
+    for (int i = 0; i < said->n; i++)
+        known &= add_matching(p, all, dir, said->names[i]);
+    return known;
+}
+
+static void log_unknown(request_rec *r, const etv_graphql_request_t *said)
+{
+    static const char *const why[] = {"one of them matches no pattern", "there is a mutation",
+                                      "there is a subscription", "one of them matches no pattern",
+                                      "they are not understood"};
+
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
+                  "ETV0390: nothing is known of what the operations depend on: %s",
+                  why[said->what]);
+}
+
+const etv_item_t *etv_graphql_models(request_rec *r, const etv_dir_t *dir, const etv_item_t *items,
+                                     int *n)
+{
+    const posted_t *posted = peek(r);
+    const char *args = r->args ? r->args : "";
+    etv_graphql_request_t of_args;
+    const etv_graphql_request_t *said = &of_args;
+    union_t all = {NULL, 0, 0};
+
+    if (posted)
+        said = &posted->said;
+    else
+        etv_graphql_request_form(r->pool, &of_args, args, strlen(args));
+    add_all(r->pool, &all, items, *n);
+    *n = 0;
+    if ((said->what != ETV_GRAPHQL_READS && said->what != ETV_GRAPHQL_NAMED) ||
+        !add_operations(r->pool, &all, dir, said)) {
+        log_unknown(r, said);
+        return NULL;
+    }
+    *n = all.n;
+    return all.items;
+}
+
+const etv_item_t *etv_graphql_changed(request_rec *r, const etv_dir_t *dir, const etv_item_t *items,
+                                      int *n)
+{
+    const posted_t *posted = peek(r);
+    union_t all = {NULL, 0, 0};
+
+    add_all(r->pool, &all, items, *n);
+    if (!posted || posted->said.what != ETV_GRAPHQL_CHANGES ||
+        !add_operations(r->pool, &all, dir, &posted->said))
+        add_matching(r->pool, &all, dir, NULL);
+    *n = all.n;
+    return all.items;
+}
+
+void etv_graphql_add_fields(etv_tag_fields_t *fields, request_rec *r)
+{
+    const posted_t *posted = peek(r);
+
+    if (!posted)
+        return;
+    etv_tag_fields_add_string(fields, r->method);
+    etv_tag_fields_add_string(fields, apr_table_get(r->headers_in, "Content-Type"));
+    etv_tag_fields_add(fields, posted->body, posted->len);
+}
