@@ -18,7 +18,7 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
 TEXTS = [REPO / "README.md", REPO / "CHANGES.md", REPO / "httpd.conf.example",
-         *sorted((REPO / "docs").glob("*.md"))]
+         *sorted((REPO / "docs").rglob("*.md"))]
 MODULES = """mpm_event unixd log_config authz_core authz_host authz_user authn_core authn_file auth_basic
     alias cache cache_disk dir env expires headers macro mime proxy proxy_fcgi proxy_http rewrite
     setenvif""".split()
@@ -163,6 +163,15 @@ def check_links():
                 wrong(f"{text.relative_to(REPO)} links to {target}, which does not exist")
 
 
+def check_tests():
+    """docs/systems.md says what proves what."""
+    tests = "\n".join(file.read_text(encoding="utf-8") for file in (REPO / "tests/integration").glob("test_*.py"))
+    text = (REPO / "docs/systems.md").read_text(encoding="utf-8")
+    for name in sorted(set(re.findall(r"`(test_\w+)(?=[`\[])", text))):
+        if f"def {name}(" not in tests:
+            wrong(f"docs/systems.md names {name}, which is no test")
+
+
 def main(module):
     with tempfile.TemporaryDirectory(prefix="etv-docs-") as root:
         httpd = Httpd(root, module)
@@ -171,6 +180,7 @@ def main(module):
         blocks = check_blocks(httpd)
     tags = check_log_tags()
     check_links()
+    check_tests()
     for problem in problems:
         print(f"docs: {problem}")
     if not problems:

@@ -89,9 +89,9 @@ class FastCgi:
 
 
 class PhpFpm:
-    """php-fpm with one pool of two processes on a unix socket."""
+    """php-fpm with one pool of two processes on a unix socket; `extensions`: with all that are installed."""
 
-    def __init__(self):
+    def __init__(self, extensions=False):
         self.root = places.new_folder("etv-p-")
         self.socket = self.root / "php.sock"
         owner = f"user = {places.USER}\ngroup = {places.USER}\n" if places.IS_ROOT else ""
@@ -100,7 +100,7 @@ class PhpFpm:
             f"[global]\nerror_log = {self.root}/fpm.log\ndaemonize = no\n[it]\n{owner}"
             f"listen = {self.socket}\nlisten.mode = 0666\npm = static\npm.max_children = 2\n")
         self._process = subprocess.Popen(
-            [places.program("php-fpm", "/usr/sbin/php-fpm*"), "-n", "-F", "-y", str(conf)],
+            [places.program("php-fpm", "/usr/sbin/php-fpm*"), *([] if extensions else ["-n"]), "-F", "-y", str(conf)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(lambda: self.socket.exists() or self._process.poll() is not None, "php-fpm's socket")
         assert self._process.poll() is None, (self.root / "fpm.log").read_text()
