@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # make           build/mod_etag_version.so and build/etag-version, the command line tool
 # make demo      set everything up and show the main job (ONCE=1: print the story and exit)
+# make demo-django  examples/django: Redis, Django and httpd, until Ctrl-C (ONCE=1: try it and exit)
 # make check     set everything up and pass all tests; make check-long: matrices, storms, sanitizers
 # make install   the module and its header, through apxs, and the tool (DESTDIR is honoured)
-# make bench     instructions per request, and requests per second beside a static 304
+# make bench     instructions per request, and requests per second beside a static 304; make bench-systems: what a
+#                revalidation costs an application, and the module in front of it
 # make fuzz      each fuzz target for FUZZ_SECONDS (60); make format; make clean
 # DEPS=skip      do not install missing packages
 
@@ -145,12 +147,18 @@ demo:
 	@$(MAKE) -s --no-print-directory all demo-module
 	@BUILD=$(BUILD) $(PYTHON) scripts/demo.py
 
+demo-django:
+	@scripts/deps.sh build demo systems
+	@echo "Building the module"
+	@$(MAKE) -s --no-print-directory all
+	@BUILD=$(BUILD) $(PYTHON) examples/django/run.py $(if $(filter-out 0,$(ONCE)),--once)
+
 check:
-	@scripts/deps.sh build check
+	@scripts/deps.sh build check systems
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) scripts/check.sh short
 
 check-long:
-	@scripts/deps.sh build check long
+	@scripts/deps.sh build check systems recipes long
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) scripts/check.sh long
 
 # Instructions per request and requests per second: tests/bench.
@@ -161,6 +169,13 @@ bench:
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/cost.py
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/tables.py
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/speed.py
+
+# The example's list of 140 KB, revalidated by the application and by the module.
+bench-systems:
+	@scripts/deps.sh build bench systems
+	@echo "Building the module"
+	@$(MAKE) -s --no-print-directory all demo-module
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/systems.py
 
 fuzz:
 	@scripts/deps.sh build fuzz
@@ -186,7 +201,7 @@ install: $(MODULE) $(TOOL)
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit replay demo-module bench-module libs unit-programs replay-programs demo check check-long bench fuzz \
-        format format-check install clean
+.PHONY: all unit replay demo-module bench-module libs unit-programs replay-programs demo demo-django check \
+        check-long bench bench-systems fuzz format format-check install clean
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

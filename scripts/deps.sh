@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs the packages that the given sets need and that are missing; says so before it does.
-#   scripts/deps.sh build|demo|check|long|valkey|debian13|bench|fuzz|format ...
+#   scripts/deps.sh build|demo|check|systems|recipes|long|valkey|debian13|bench|fuzz|format ...
 # DEPS=skip: do nothing. Debian and Ubuntu through apt-get, Fedora through dnf.
 set -euo pipefail
 
 [ "${DEPS:-}" = skip ] && exit 0
-[ $# -gt 0 ] || { echo "usage: $0 build|demo|check|long|valkey|debian13|bench|fuzz|format ..." >&2; exit 2; }
+[ $# -gt 0 ] || { echo "usage: $0 build|demo|check|systems|recipes|long|valkey|debian13|bench|fuzz|format ..." >&2; exit 2; }
 
 family()
 {
@@ -26,6 +26,8 @@ why()
         build)  echo "compile the module" ;;
         demo)   echo "run httpd and the demo's backend" ;;
         check)  echo "run the tests against httpd, Redis, php-fpm and mod_wsgi" ;;
+        systems) echo "run the example applications, with browsers and caches in front" ;;
+        recipes) echo "try the recipes: PHP, Node, FastAPI, Active Record, and triggers of PostgreSQL and MariaDB" ;;
         long)   echo "run the tests under sanitizers and valgrind" ;;
         valkey) echo "run the tests of the Redis store with Valkey, too" ;;
         debian13) echo "make a Debian 13 in a folder, to test with its libraries" ;;
@@ -44,6 +46,13 @@ packages_debian()
         demo)   echo apache2-bin python3 ;;
         check)  echo apache2-bin check clang-format-19 curl libapache2-mod-wsgi-py3 nghttp2-client openssl \
                      php-fpm python3 python3-pytest python3-pytest-xdist redis-server spin ;;
+        systems) echo apache2-bin chromium chromium-driver gunicorn libapache2-mod-wsgi-py3 nginx python3-cachecontrol \
+                      python3-django python3-django-redis python3-djangorestframework python3-pil python3-redis \
+                      python3-requests python3-selenium redis-server varnish ;;
+        recipes) echo gunicorn mariadb-server-core node-express node-mysql node-redis nodejs php-fpm php-redis php-sqlite3 \
+                      postgresql python3-django python3-fastapi python3-psycopg2 python3-pymysql python3-redis \
+                      python3-sqlalchemy python3-uvicorn redis-server ruby ruby-activerecord ruby-rack ruby-redis \
+                      ruby-sqlite3 ruby-webrick ;;
         long)   echo clang iproute2 libclang-rt-dev spin util-linux valgrind ;;
         valkey) echo valkey-server ;;
         debian13) echo debootstrap util-linux ;;
@@ -61,6 +70,14 @@ packages_fedora()
         demo)   echo httpd-core python3 ;;
         check)  echo httpd check-devel clang-tools-extra curl python3-mod_wsgi nghttp2 openssl php-fpm \
                      python3-pytest python3-pytest-xdist /usr/bin/redis-server ;;
+        systems) echo httpd chromedriver chromium nginx python3-CacheControl python3-django python3-django-redis \
+                      python3-django-rest-framework python3-gunicorn python3-mod_wsgi python3-pillow python3-redis \
+                      python3-requests python3-selenium /usr/bin/redis-server varnish ;;
+        # Express, redis and mysql for Node are not among Fedora's packages.
+        recipes) echo mariadb-server nodejs php-fpm php-pdo php-pecl-redis6 postgresql-server python3-PyMySQL \
+                      python3-django python3-fastapi python3-gunicorn python3-psycopg2 python3-redis python3-sqlalchemy \
+                      python3-uvicorn /usr/bin/redis-server ruby rubygem-activerecord rubygem-rack rubygem-redis \
+                      rubygem-sqlite3 rubygem-webrick ;;
         long)   echo clang compiler-rt iproute libasan libubsan libtsan util-linux valgrind ;;
         valkey) echo valkey ;;
         bench)  echo httpd-core python3 /usr/bin/redis-server valgrind httpd-tools ;;
@@ -167,7 +184,8 @@ disable_services()
     for unit in $(dpkg-query -L "$@" 2>/dev/null |
                       sed -n 's,^\(/usr\)\?/lib/systemd/system/\([a-z][^@]*\.service\)$,\2,p' | sort -u); do
         case $unit in
-            redis-server.service | valkey-server.service | php*-fpm.service)
+            redis-server.service | valkey-server.service | php*-fpm.service | nginx.service | varnish*.service | \
+            postgresql.service)
                 echo "deps: systemctl disable $unit, because only the tests need it"
                 as_root systemctl --quiet disable "$unit" || true ;;
         esac

@@ -10,8 +10,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from harness import fastcgi, httpd as httpd_module, redis as redis_module  # noqa: E402
 from harness.backend import HttpBackend  # noqa: E402
 from harness.drip import DripProxy  # noqa: E402
+from harness.lab import Lab  # noqa: E402
+from harness.nginx import Nginx  # noqa: E402
 from harness.origin import Origin  # noqa: E402
 from harness.sentinel import SentinelGroup  # noqa: E402
+from harness.varnish import Varnish  # noqa: E402
 
 
 def _servers():
@@ -55,6 +58,34 @@ def shared_httpd(shared_redis):  # pylint: disable=unused-argument
     yield from _servers()
 
 
+@pytest.fixture(scope="session")
+def lab_folder(tmp_path_factory, worker_id):
+    """A folder that all workers see, for the database that they copy."""
+    base = tmp_path_factory.getbasetemp()
+    return (base if worker_id == "master" else base.parent) / "lab"
+
+
+def _labs(folder):
+    made = []
+
+    def make(**more):
+        made.append(Lab(folder, start=False, **more))
+        return made[-1].start()
+    yield make
+    problems = [p for lab in reversed(made) for p in lab.close()]
+    assert not problems, "error log or end of httpd:\n" + "\n".join(problems)
+
+
+@pytest.fixture
+def new_lab(lab_folder):
+    yield from _labs(lab_folder)
+
+
+@pytest.fixture(scope="module")
+def shared_lab(lab_folder):
+    yield from _labs(lab_folder)
+
+
 # new_*: per test; shared_*: for servers that the tests of a file use together.
 new_backend = _fixture("new_backend", _closing, "function", HttpBackend)
 shared_backend = _fixture("shared_backend", _closing, "module", HttpBackend)
@@ -66,6 +97,30 @@ new_redis = _fixture("new_redis", _closing, "function", redis_module.RedisServer
 shared_redis = _fixture("shared_redis", _closing, "module", redis_module.RedisServer)
 new_sentinels = _fixture("new_sentinels", _closing, "function", SentinelGroup)
 new_drip = _fixture("new_drip", _closing, "function", DripProxy)
+
+
+def _browsers():
+    from harness.browser import Browser  # pylint: disable=import-outside-toplevel; selenium is needed for these alone
+    yield from _closing(Browser)
+
+
+new_browser = _fixture("new_browser", _browsers, "function")
+shared_browser = _fixture("shared_browser", _browsers, "module")
+new_nginx = _fixture("new_nginx", _closing, "function", Nginx)
+shared_nginx = _fixture("shared_nginx", _closing, "module", Nginx)
+new_varnish = _fixture("new_varnish", _closing, "function", Varnish)
+shared_varnish = _fixture("shared_varnish", _closing, "module", Varnish)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What a test asks for says what it is. The GraphQL tests are of the module, whatever else they use."""
+    for item in items:
+        if "test_graphql" in item.nodeid:
+            continue
+        for mark, things in (("systems", "lab nginx varnish browser"), ("browser", "browser")):
+            if {f"{kind}_{thing}" for kind in ("new", "shared") for thing in things.split()} & set(item.fixturenames):
+                item.add_marker(mark)
 
 
 @pytest.fixture(autouse=True)
