@@ -340,6 +340,7 @@ etv_graphql_find_e etv_graphql_document_find(const char *text, apr_size_t len, c
     reader_t reader = {text, text + len, TOKEN_END, NULL, 0};
     etv_graphql_operation_t one;
     apr_size_t all = 0, anonymous = 0, right = 0;
+    int mutations = 0;
 
     if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         reader.at += 3;
@@ -355,6 +356,7 @@ etv_graphql_find_e etv_graphql_document_find(const char *text, apr_size_t len, c
             return ETV_GRAPHQL_MALFORMED;
         all++;
         anonymous += !one.name;
+        mutations |= one.kind == ETV_GRAPHQL_MUTATION;
         if (wanted &&
             (!one.name || one.name_len != wanted_len || memcmp(one.name, wanted, wanted_len) != 0))
             continue;
@@ -363,5 +365,6 @@ etv_graphql_find_e etv_graphql_document_find(const char *text, apr_size_t len, c
     }
     if ((anonymous && all > 1) || right > 1)
         return ETV_GRAPHQL_AMBIGUOUS;
+    operation->beside_mutation = mutations;
     return right ? ETV_GRAPHQL_FOUND : ETV_GRAPHQL_ABSENT;
 }

@@ -25,6 +25,7 @@ typedef struct {
     etv_graphql_kind_e kind;
     const char *name;    /**< NULL: anonymous */
     apr_size_t name_len; /**< 0: anonymous */
+    int beside_mutation; /**< the document defines a mutation, this one or another */
 } etv_graphql_operation_t;
 
 typedef enum {

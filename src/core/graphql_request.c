@@ -2,7 +2,9 @@
 #include "core/graphql_request.h"
 
 #include <string.h>
+#include <strings.h>
 
+#include <apr_lib.h>
 #include <apr_strings.h>
 #include <jansson.h>
 
@@ -38,9 +40,11 @@ static int add_operation(apr_pool_t *p, etv_graphql_request_t *request, span_t n
 
 /* An empty name is one for some servers, none for others: with a single operation they agree, or
  * there is an error. */
-static int add_document(apr_pool_t *p, etv_graphql_request_t *request, span_t document, span_t name)
+static int add_document(apr_pool_t *p, etv_graphql_request_t *request, span_t document, span_t name,
+                        int has_hash)
 {
     etv_graphql_operation_t operation;
+    unsigned char kind;
     span_t found;
 
     if (name.len && !etv_graphql_is_name(name.text, name.len))
@@ -50,15 +54,20 @@ static int add_document(apr_pool_t *p, etv_graphql_request_t *request, span_t do
         return 0;
     found.text = operation.name;
     found.len = operation.name_len;
-    return add_operation(p, request, found, (unsigned char)operation.kind);
+    kind = (unsigned char)operation.kind;
+    /* a server may look up the hash instead, or choose another operation */
+    if (kind == ETV_GRAPHQL_QUERY && (has_hash || operation.beside_mutation))
+        kind = ETV_GRAPHQL_BY_NAME;
+    return add_operation(p, request, found, kind);
 }
 
-/* Beside a document, a hash is that of the document, which servers verify; any other id may be that
- * of another one. */
+/* Beside a document, a hash is that of the document, which most servers verify; any other id may be
+ * that of another one. */
 static int add_parts(apr_pool_t *p, etv_graphql_request_t *request, const parts_t *parts)
 {
     if (parts->document.len)
-        return !parts->ids && add_document(p, request, parts->document, parts->name);
+        return !parts->ids &&
+               add_document(p, request, parts->document, parts->name, parts->by_hash);
     if (parts->ids + parts->by_hash != 1 || !etv_graphql_is_name(parts->name.text, parts->name.len))
         return 0;
     return add_operation(p, request, parts->name, ETV_GRAPHQL_BY_NAME);
@@ -95,6 +104,12 @@ enum { QUERY, OPERATION_NAME, EXTENSIONS, ID, DOCUMENT_ID, DOC_ID, VARIABLES, OT
 
 static const char *const parameters[] = {"query",      "operationName", "extensions", "id",
                                          "documentId", "doc_id",        "variables"};
+
+/* What some server takes for an id, an operation's name, or another method. */
+static const char *const odd_ones[] = {"queryId",        "query_id",        "operationId",
+                                       "operation_id",   "operation_name",  "operation",
+                                       "persistedQuery", "persisted_query", "batchOperations",
+                                       "document",       "sha256Hash",      "_method"};
 
 static int hex_value(char c)
 {
@@ -197,6 +212,10 @@ static int find_parameter(const char *text, apr_size_t len, int encoded)
         if (resembles(name, parameters[i]))
             return ODD;
     }
+    for (apr_size_t i = 0; i < sizeof(odd_ones) / sizeof(odd_ones[0]); i++) {
+        if (resembles(name, odd_ones[i]))
+            return ODD;
+    }
     return OTHER;
 }
 
@@ -222,6 +241,23 @@ static json_t *load(const char *text, apr_size_t len)
     return json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 }
 
+/* Whether an extension's name may be that of a document's id. */
+static int may_name_document(const char *key)
+{
+    static const char *const words[] = {"query", "operation", "document", "hash", "persist"};
+    apr_size_t len = strlen(key);
+
+    if (len >= 2 && apr_tolower(key[len - 2]) == 'i' && apr_tolower(key[len - 1]) == 'd')
+        return 1;
+    for (; *key; key++) {
+        for (apr_size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+            if (strncasecmp(key, words[i], strlen(words[i])) == 0)
+                return 1;
+        }
+    }
+    return 0;
+}
+
 static int read_extensions(parts_t *parts, json_t *extensions)
 {
     const char *key;
@@ -234,7 +270,7 @@ static int read_extensions(parts_t *parts, json_t *extensions)
         bytes_t name = {key, key + strlen(key), 0};
 
         if (!is_exactly(name, "persistedQuery")) {
-            if (resembles(name, "persistedQuery"))
+            if (may_name_document(key))
                 return 0;
             continue;
         }
@@ -256,7 +292,7 @@ static int read_member(parts_t *parts, int parameter, json_t *value)
 {
     if (parameter == ODD)
         return 0;
-    if (parameter == OTHER || json_is_null(value))
+    if (json_is_null(value))
         return 1;
     switch (parameter) {
     case QUERY:
@@ -267,6 +303,8 @@ static int read_member(parts_t *parts, int parameter, json_t *value)
         return read_extensions(parts, value);
     case VARIABLES:
         return json_is_object(value);
+    case OTHER:
+        return 0;
     default:
         parts->ids++;
         return json_string_length(value) > 0 || json_is_number(value);
@@ -379,8 +417,9 @@ static int next_pair(const char **at, const char *end, pair_t *pair)
     return 0;
 }
 
-void etv_graphql_request_form(apr_pool_t *p, etv_graphql_request_t *request, const char *form,
-                              apr_size_t len)
+/* @param whole  0: others may stand there */
+static void read_pairs(apr_pool_t *p, etv_graphql_request_t *request, const char *form,
+                       apr_size_t len, int whole)
 {
     const char *at = form, *end = form + len;
     int known = len <= ETV_GRAPHQL_BODY_MOST && !memchr(form, ';', len);
@@ -395,8 +434,10 @@ void etv_graphql_request_form(apr_pool_t *p, etv_graphql_request_t *request, con
         int parameter = find_parameter(pair.name, pair.name_len, 1);
         span_t value = {"", 0};
 
-        if (parameter == OTHER)
+        if (parameter == OTHER) {
+            known &= !whole;
             continue;
+        }
         if (parameter != VARIABLES)
             request->present = 1;
         if (!known)
@@ -406,6 +447,18 @@ void etv_graphql_request_form(apr_pool_t *p, etv_graphql_request_t *request, con
                 read_value(&parts, parameter, value);
     }
     conclude(request, request->present && known && add_parts(p, request, &parts));
+}
+
+void etv_graphql_request_args(apr_pool_t *p, etv_graphql_request_t *request, const char *args,
+                              apr_size_t len)
+{
+    read_pairs(p, request, args, len, 0);
+}
+
+void etv_graphql_request_form(apr_pool_t *p, etv_graphql_request_t *request, const char *form,
+                              apr_size_t len)
+{
+    read_pairs(p, request, form, len, 1);
 }
 
 int etv_graphql_request_is_in(const char *args)
@@ -431,7 +484,7 @@ void etv_graphql_request_document(apr_pool_t *p, etv_graphql_request_t *request,
     span_t document = {body, len}, name = {NULL, 0};
 
     begin(request);
-    conclude(request, len <= ETV_GRAPHQL_BODY_MOST && add_document(p, request, document, name));
+    conclude(request, len <= ETV_GRAPHQL_BODY_MOST && add_document(p, request, document, name, 0));
 }
 
 /* --- patterns --- */

@@ -23,8 +23,9 @@ typedef enum {
     ETV_GRAPHQL_READS,   /**< every operation is a query */
     ETV_GRAPHQL_CHANGES, /**< at least one is a mutation; documents tell all of them */
     ETV_GRAPHQL_LISTENS, /**< at least one is a subscription, the others are queries */
-    ETV_GRAPHQL_NAMED,   /**< at least one is known by its name alone (a persisted document), the
-                              others are queries */
+    ETV_GRAPHQL_NAMED,   /**< at least one is known by its name alone: there is no document but a
+                              hash or an id, or one that some server does not run (there is a hash
+                              as well, or it also defines a mutation). The others are queries */
     ETV_GRAPHQL_UNKNOWN  /**< anything else, names by name alone beside a mutation among them */
 } etv_graphql_what_e;
 
@@ -40,16 +41,22 @@ typedef struct {
 } etv_graphql_request_t;
 
 /**
- * Read a query string, or a body of application/x-www-form-urlencoded: `query`, `operationName`,
- * `variables`, `extensions`; of a persisted document `id`, `documentId` or `doc_id`. Other
- * parameters count for nothing.
+ * Read a query string: `query`, `operationName`, `variables`, `extensions`; of a persisted document
+ * `id`, `documentId` or `doc_id`. Others count for nothing, unless a server has another meaning for
+ * them that matters here.
  * @param request  out, whatever was in it; names in `p`
- * @param form     any bytes; need not be terminated
+ * @param args     any bytes; need not be terminated
  */
+void etv_graphql_request_args(apr_pool_t *p, etv_graphql_request_t *request, const char *args,
+                              apr_size_t len);
+
+/** The same of a body of application/x-www-form-urlencoded, which may have no other parameters: it
+ *  could be read as something else. */
 void etv_graphql_request_form(apr_pool_t *p, etv_graphql_request_t *request, const char *form,
                               apr_size_t len);
 
-/** The same of a body of application/json: an object, or a batch of 1 to 32 in an array. */
+/** The same of a body of application/json: an object, or a batch of 1 to 32 in an array. Other
+ *  members must be null. */
 void etv_graphql_request_json(apr_pool_t *p, etv_graphql_request_t *request, const char *body,
                               apr_size_t len);
 

@@ -4,17 +4,15 @@
 #include <string.h>
 
 /*
- *   START ─ { ─ MEMBER ─ " ─ KEY ─ " ─ COLON ─ : ─ VALUE … AFTER ─ , ─ MEMBER_NEXT …
+ *   START ─ { ─ MEMBER ─ " ─ KEY ─ " ─ COLON ─ : ─ VALUE … AFTER ─ , ─ MEMBER …
  *                                            └ ERRORS: null or [] ─ AFTER
- *   START ─ [ ─ ITEM ─ { ─ MEMBER … } ─ AFTER ─ , ─ ITEM_NEXT …
+ *   START ─ [ ─ ITEM ─ { ─ MEMBER … } ─ AFTER ─ , ─ ITEM …
  *   in a value:  STRING, SCALAR, and from a bracket to its end DEEP
  */
 enum {
     START,
-    ITEM, /* or the end of the batch */
-    ITEM_NEXT,
-    MEMBER, /* or the end of the object */
-    MEMBER_NEXT,
+    ITEM,
+    MEMBER,
     KEY,
     COLON,
     VALUE,
@@ -30,8 +28,9 @@ enum {
     BAD
 };
 
-static const char errors[] = "errors";
+static const char errors[] = "errors", data_[] = "data";
 #define ERRORS_LEN (sizeof(errors) - 1)
+#define DATA_LEN   (sizeof(data_) - 1)
 
 /* Classes of bytes. */
 enum {
@@ -164,33 +163,45 @@ static int step_value(etv_graphql_scan_t *scan, char c)
 {
     if (c == '"')
         return STRING;
-    if (c == '{' && !scan->in_object) {
-        scan->in_object = 1;
-        return MEMBER;
-    }
     if (c == '{' || c == '[')
         return open_bracket(scan, c);
     return classes[(unsigned char)c] & WORD ? SCALAR : BAD;
 }
 
+static int begin_object(etv_graphql_scan_t *scan)
+{
+    scan->in_object = 1;
+    scan->has_data = 0;
+    return MEMBER;
+}
+
+/* Of one of two words, or of none. */
+static void match(unsigned char *matched, char c, const char *word, apr_size_t len)
+{
+    if (*matched < len && c == word[*matched])
+        (*matched)++;
+    else
+        *matched = (unsigned char)(len + 1);
+}
+
 static int step_key(etv_graphql_scan_t *scan, char c)
 {
-    if (c == '"')
+    if (c == '"') {
+        scan->has_data |= scan->data_matched == DATA_LEN;
         return COLON;
+    }
     if (classes[(unsigned char)c] & TEXT_HALT)
         return BAD;
-    if (scan->matched < ERRORS_LEN && c == errors[scan->matched])
-        scan->matched++;
-    else
-        scan->matched = ERRORS_LEN + 1;
+    match(&scan->matched, c, errors, ERRORS_LEN);
+    match(&scan->data_matched, c, data_, DATA_LEN);
     return KEY;
 }
 
 static int step_after(etv_graphql_scan_t *scan, char c)
 {
     if (c == ',')
-        return scan->in_object ? MEMBER_NEXT : ITEM_NEXT;
-    if (c != (scan->in_object ? '}' : ']'))
+        return scan->in_object ? MEMBER : ITEM;
+    if (c != (scan->in_object ? '}' : ']') || (scan->in_object && !scan->has_data))
         return BAD;
     if (!scan->in_object || !scan->in_batch)
         return END;
@@ -210,20 +221,14 @@ static int step_token(etv_graphql_scan_t *scan, char c)
 {
     switch (scan->state) {
     case START:
-        scan->in_object = c == '{';
         scan->in_batch = c == '[';
-        return c == '{' ? MEMBER : c == '[' ? ITEM : BAD;
+        return c == '{' ? begin_object(scan) : c == '[' ? ITEM : BAD;
     case ITEM:
-        return c == ']' ? END : step_value(scan, c);
-    case ITEM_NEXT:
+        return c == '{' ? begin_object(scan) : BAD;
     case VALUE:
         return step_value(scan, c);
     case MEMBER:
-        if (c == '}')
-            return step_after(scan, c);
-        /* fall through */
-    case MEMBER_NEXT:
-        scan->matched = 0;
+        scan->matched = scan->data_matched = 0;
         return c == '"' ? KEY : BAD;
     case COLON:
         if (c != ':')

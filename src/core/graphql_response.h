@@ -3,10 +3,10 @@
  * Whether a GraphQL response has errors (GraphQL, October 2021, section 7.1), told from its JSON as
  * it comes, in pieces of any size. Constant memory, 4 to 10 instructions per byte. Pure.
  *
- * Clean is one JSON object or array that is complete, and in which neither the object nor any
- * object directly in the array has a member `errors` other than null and the empty list. Of what is
- * nested deeper only strings and brackets are looked at. In doubt it is not clean: a member's name
- * with an escape in it, nesting beyond 512 levels, anything that is no JSON.
+ * Clean is one JSON object that is complete, or an array of one or more, where each has a member
+ * `data`, and none a member `errors` other than null and the empty list. Of what is nested deeper
+ * only strings and brackets are looked at. In doubt it is not clean: a member's name with an escape
+ * in it, nesting beyond 512 levels, anything that is no JSON or no answer of GraphQL.
  */
 #ifndef ETV_CORE_GRAPHQL_RESPONSE_H
 #define ETV_CORE_GRAPHQL_RESPONSE_H
@@ -19,10 +19,12 @@
 /** A plain value: it may be copied, and there is nothing to free. */
 typedef struct {
     unsigned char state;
-    unsigned char in_batch;  /**< the root is an array */
-    unsigned char in_object; /**< in the root object, or in one of the batch */
-    unsigned char matched;   /**< bytes of a name or word that are as expected */
-    unsigned short depth;    /**< open brackets below the two levels that are looked at */
+    unsigned char in_batch;     /**< the root is an array */
+    unsigned char in_object;    /**< in the root object, or in one of the batch */
+    unsigned char has_data;     /**< that object has a member `data` */
+    unsigned char matched;      /**< bytes of a name or word that are as expected */
+    unsigned char data_matched; /**< the same of the word `data` */
+    unsigned short depth;       /**< open brackets below the two levels that are looked at */
     char closing[ETV_GRAPHQL_SCAN_DEPTH_MOST]; /**< what ends each of them */
 } etv_graphql_scan_t;
 

@@ -162,7 +162,8 @@ static const char *set_graphql(cmd_parms *cmd, void *dir, const char *words)
     /* "HttpProtocolOptions RegisteredMethods" would not let it in (RFC 10008) */
     if (!in_htaccess(cmd))
         ap_method_register(cmd->server->process->pconf, "QUERY");
-    return etv_patterns_add(cmd, &((etv_dir_t *)dir)->graphql, words, etv_directive_make_model);
+    return etv_patterns_add(cmd, &((etv_dir_t *)dir)->graphql, words, !in_htaccess(cmd),
+                            etv_directive_make_model);
 }
 
 static const char *set_vary(cmd_parms *cmd, void *dir_in, const char *words)

@@ -46,35 +46,55 @@ static int is_post(const request_rec *r)
 typedef void parser_fn(apr_pool_t *p, etv_graphql_request_t *said, const char *text,
                        apr_size_t len);
 
+/*
+ * A type may have no parameter but `charset=utf-8`. Bytes of another charset would be read
+ * differently by a backend that knows it (RFC 8259 §8.1), and some look for a type's name anywhere
+ * in the field.
+ */
+static int is_plain_type(const char *type)
+{
+    const char *at = strchr(type, ';');
+    int quoted;
+
+    if (!at)
+        return 1;
+    at += 1 + strspn(at + 1, " \t");
+    if (ap_cstr_casecmpn(at, "charset=", 8) != 0)
+        return 0;
+    at += 8;
+    quoted = *at == '"';
+    at += quoted;
+    if (ap_cstr_casecmpn(at, "utf-8", 5) != 0 || (quoted && at[5] != '"'))
+        return 0;
+    at += 5 + quoted;
+    return !at[strspn(at, " \t")];
+}
+
+/* Some applications take another method from one of these. */
+static int has_other_method(const request_rec *r)
+{
+    static const char *const fields[] = {"X-HTTP-Method-Override", "X-HTTP-Method",
+                                         "X-Method-Override"};
+
+    for (int i = 0; i < 3; i++) {
+        if (apr_table_get(r->headers_in, fields[i]))
+            return 1;
+    }
+    return 0;
+}
+
 static parser_fn *parser_for(const request_rec *r)
 {
     const char *type = apr_table_get(r->headers_in, "Content-Type");
 
-    if (!type || apr_table_get(r->headers_in, "Content-Encoding"))
+    if (!type || !is_plain_type(type) || has_other_method(r) ||
+        apr_table_get(r->headers_in, "Content-Encoding"))
         return NULL;
     if (etv_media_type_matches(type, JSON))
         return etv_graphql_request_json;
     if (etv_media_type_matches(type, TEXT))
         return etv_graphql_request_document;
     return etv_media_type_matches(type, FORM) ? etv_graphql_request_form : NULL;
-}
-
-/* Bytes of another charset would be read differently by a backend that knows it (RFC 8259 §8.1). So
- * might those of a charset that is named twice, or in an odd way. */
-static int is_utf8(const request_rec *r)
-{
-    const char *type = apr_table_get(r->headers_in, "Content-Type");
-    const char *charset = type ? ap_strcasestr(type, "charset") : NULL;
-
-    if (!charset)
-        return 1;
-    if (charset == type || !strchr("; \t", charset[-1]))
-        return 0;
-    charset += strlen("charset");
-    if (ap_strcasestr(charset, "charset"))
-        return 0;
-    charset += strspn(charset, " \t=\"");
-    return ap_cstr_casecmpn(charset, "utf-8", 5) == 0 && strchr("; \t\"", charset[5]);
 }
 
 /* @return OK, or the status of a body that cannot be read */
@@ -85,7 +105,7 @@ static int look(request_rec *r, posted_t *posted)
 
     posted->said.what = ETV_GRAPHQL_UNKNOWN;
     /* a server may prefer what stands in the URL */
-    if (!parse || !is_utf8(r) || etv_graphql_request_is_in(r->args))
+    if (!parse || etv_graphql_request_is_in(r->args))
         return OK;
     status = etv_graphql_body_read(r, ETV_GRAPHQL_BODY_MOST, &posted->body, &posted->len);
     if (status == OK && posted->body)
@@ -152,11 +172,13 @@ int etv_graphql_is_query(const request_rec *r, const etv_dir_t *dir)
     return etv_config_is_graphql(dir) && is_query(r);
 }
 
+/* A customer, who says by .htaccess that a place is one of GraphQL, does not say for the
+ * administrator what changes nothing there. */
 int etv_graphql_only_reads(const request_rec *r, const etv_dir_t *dir)
 {
     const posted_t *posted;
 
-    if (!etv_config_is_graphql(dir))
+    if (!etv_config_is_graphql(dir) || !dir->graphql.trusted)
         return 0;
     posted = peek(r);
     return posted &&
@@ -250,7 +272,7 @@ const etv_item_t *etv_graphql_models(request_rec *r, const etv_dir_t *dir, const
     if (posted)
         said = &posted->said;
     else
-        etv_graphql_request_form(r->pool, &of_args, args, strlen(args));
+        etv_graphql_request_args(r->pool, &of_args, args, strlen(args));
     add_all(r->pool, &all, items, *n);
     *n = 0;
     if ((said->what != ETV_GRAPHQL_READS && said->what != ETV_GRAPHQL_NAMED) ||

@@ -154,6 +154,19 @@ static int is_too_long(const request_rec *r, apr_size_t most)
            (apr_strtoff(&length, text, NULL, 10) != APR_SUCCESS || length > (apr_off_t)most);
 }
 
+/* Under MergeTrailers httpd would add the trailers of a chunked body to the fields of the header,
+ * which have been judged and edited by now, and which the handler is still going to pass on. */
+static apr_status_t read_without_trailers(request_rec *r, apr_size_t most, read_t *all)
+{
+    apr_table_t *before = apr_table_get(r->headers_in, "Transfer-Encoding")
+                              ? apr_table_copy(r->pool, r->headers_in)
+                              : r->headers_in;
+    apr_status_t rv = read_all(r, most, all);
+
+    r->headers_in = before;
+    return rv;
+}
+
 int etv_graphql_body_read(request_rec *r, apr_size_t most, const char **body, apr_size_t *len)
 {
     read_t all = {NULL, 0, 0, 0};
@@ -163,7 +176,7 @@ int etv_graphql_body_read(request_rec *r, apr_size_t most, const char **body, ap
     *len = 0;
     if (!ap_request_has_body(r) || is_too_long(r, most))
         return OK;
-    rv = read_all(r, most, &all);
+    rv = read_without_trailers(r, most, &all);
     if (rv != APR_SUCCESS)
         return ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
     give_back(r, &all);

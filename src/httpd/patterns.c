@@ -42,7 +42,7 @@ static etv_pattern_t *find_or_add(apr_pool_t *p, etv_patterns_t *patterns, const
 }
 
 const char *etv_patterns_add(cmd_parms *cmd, etv_patterns_t *patterns, const char *words,
-                             etv_list_item_fn *make_model)
+                             int trusted, etv_list_item_fn *make_model)
 {
     const char *text = ap_getword_conf(cmd->temp_pool, &words);
     const char *wrong;
@@ -72,6 +72,7 @@ const char *etv_patterns_add(cmd_parms *cmd, etv_patterns_t *patterns, const cha
     if (!find(patterns, text) && patterns->items->nelts == ETV_PATTERNS_MOST)
         return apr_psprintf(cmd->pool, "%s: \"%s\": at most %d patterns are accepted",
                             cmd->cmd->name, text, ETV_PATTERNS_MOST);
+    patterns->trusted |= trusted;
     models = &find_or_add(cmd->pool, patterns, text)->models;
     wrong = etv_list_add(cmd, models, words, make_model, 0);
     if (!wrong && models->items->nelts > ETV_MODELS_MOST)
@@ -90,6 +91,7 @@ etv_patterns_t etv_patterns_merge(apr_pool_t *p, etv_patterns_t base, etv_patter
         return base;
     merged.items = apr_array_copy(p, base.items);
     merged.replaces = base.replaces;
+    merged.trusted = base.trusted | add.trusted;
     for (int i = 0; i < add.items->nelts; i++) {
         const etv_pattern_t *one = etv_patterns_at(&add, i);
         etv_pattern_t *pattern = find_or_add(p, &merged, one->text);

@@ -23,14 +23,16 @@ typedef struct {
 typedef struct {
     apr_array_header_t *items; /**< of etv_pattern_t, each text once; NULL: nothing was said */
     int replaces;              /**< 1: the inherited ones are of no interest */
+    int trusted;               /**< 1: some were written outside .htaccess */
 } etv_patterns_t;
 
 /**
  * Add one directive's words: a pattern and names, or `none`.
+ * @param trusted  whether they stand outside .htaccess
  * @return NULL, or a sentence for the administrator
  */
 const char *etv_patterns_add(cmd_parms *cmd, etv_patterns_t *patterns, const char *words,
-                             etv_list_item_fn *make_model);
+                             int trusted, etv_list_item_fn *make_model);
 
 /** `add` on top of `base`. Associative. */
 etv_patterns_t etv_patterns_merge(apr_pool_t *p, etv_patterns_t base, etv_patterns_t add);

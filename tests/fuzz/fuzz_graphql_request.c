@@ -21,8 +21,7 @@ static void check_request(const etv_graphql_request_t *request)
 
         ETV_MUST(request->kinds[i] <= ETV_GRAPHQL_BY_NAME);
         ETV_MUST(strlen(name) <= ETV_GRAPHQL_NAME_MOST);
-        ETV_MUST(*name ? etv_graphql_is_name(name, strlen(name))
-                       : request->kinds[i] != ETV_GRAPHQL_BY_NAME);
+        ETV_MUST(!*name || etv_graphql_is_name(name, strlen(name)));
         n[request->kinds[i]]++;
     }
     ETV_MUST((request->what == ETV_GRAPHQL_CHANGES) == (n[ETV_GRAPHQL_MUTATION] > 0));

@@ -34,13 +34,16 @@ static int has_errors(const json_t *object)
 {
     const json_t *errors = json_object_get(object, "errors");
 
+    if (!json_object_get(object, "data")) {
+        return 1; /* no answer of GraphQL */
+    }
     return errors && !json_is_null(errors) &&
            !(json_is_array(errors) && json_array_size(errors) == 0);
 }
 
 static int answer_has_errors(const json_t *root)
 {
-    int found = has_errors(root);
+    int found = json_is_array(root) ? json_array_size(root) == 0 : has_errors(root);
 
     for (size_t i = 0; !found && i < json_array_size(root); i++) {
         found = has_errors(json_array_get(root, i));

@@ -54,15 +54,24 @@ START_TEST(test_json)
         {"{\"query\":\"\\u007ba\\u007d\"}", "reads: q"},
         {"{\"query\":\"mutation M{a}\"}", "changes: mM"},
         {"{\"query\":\"subscription S{a}\"}", "listens: sS"},
-        {"{\"query\":\"query A{a} mutation M{b}\",\"operationName\":\"A\"}", "reads: qA"},
+        {"{\"query\":\"query A{a} mutation M{b}\",\"operationName\":\"A\"}", "named: nA"},
         {"{\"query\":\"query A{a} mutation M{b}\",\"operationName\":\"M\"}", "changes: mM"},
         {"{\"operationName\":null,\"variables\":null,\"extensions\":null,\"query\":\"{a}\"}",
          "reads: q"},
         {"{\"query\":\"query A{a}\",\"operationName\":\"\"}", "reads: qA"},
-        {"{\"query\":\"query A{a}\",\"variables\":{\"query\":\"mutation{a}\"},\"x\":[1]}",
+        {"{\"query\":\"query A{a}\",\"variables\":{\"query\":\"mutation{a}\"},\"x\":null}",
          "reads: qA"},
         {"{\"query\":\"query A{a}\",\"extensions\":{\"persistedQuery\":{\"version\":1}}}",
+         "named: nA"},
+        {"{\"query\":\"mutation M{a}\",\"extensions\":{\"persistedQuery\":{}}}", "changes: mM"},
+        {"{\"query\":\"query A{a}\",\"extensions\":{\"clientLibrary\":{\"name\":\"x\"}}}",
          "reads: qA"},
+        {"{\"query\":\"query A{a}\",\"x\":[1]}", "unknown"},
+        {"{\"query\":\"query A{a}\",\"queryId\":\"1\"}", "unknown"},
+        {"{\"query\":\"query A{a}\",\"operation_name\":\"B\"}", "unknown"},
+        {"{\"query\":\"query A{a}\",\"extensions\":{\"operationId\":\"x\"}}", "unknown"},
+        {"{\"query\":\"query A{a}\",\"extensions\":{\"a\":{},\"documentHash\":\"x\"}}", "unknown"},
+        {"{\"query\":\"query A{a}\",\"extensions\":{\"ID\":\"x\"}}", "unknown"},
         {"{\"query\":\"query A{a}\",\"extensions\":{\"persistedQuery\":null,\"a\":1}}",
          "reads: qA"},
         {"{\"operationName\":\"A\",\"extensions\":{\"persistedQuery\":{\"sha256Hash\":\"0\"}}}",
@@ -167,7 +176,7 @@ START_TEST(test_batches)
 }
 END_TEST
 
-START_TEST(test_form)
+START_TEST(test_args)
 {
     static const row_t rows[] = {
         {"", "-"},
@@ -184,7 +193,11 @@ START_TEST(test_form)
         {"&&query={a}&&", "reads: q"},
         {"query={a(b:1)}&variables=%7B%22a%22:1%7D&x=%zz", "reads: q"},
         {"query=mutation%20M{a}", "changes: mM"},
-        {"query=query A{a} mutation B{b}&operationName=A", "reads: qA"},
+        {"query=query A{a} mutation B{b}&operationName=A", "named: nA"},
+        {"query={a}&_=17&format=json", "reads: q"},
+        {"query={a}&queryId=1", "unknown"},
+        {"query={a}&_method=DELETE", "unknown"},
+        {"query={a}&batchOperations=[A,B]", "unknown"},
         {"operationName=B&query=query A{a} mutation B{b}", "changes: mB"},
         {"query=query A{a}&operationName=", "reads: qA"},
         {"query=query A{a}&operationName", "reads: qA"},
@@ -240,9 +253,29 @@ START_TEST(test_form)
         {"query={a}&x=;", "unknown"},
     };
 
+    check_rows(etv_graphql_request_args, rows, ETV_ROWS(rows));
+    ck_assert_str_eq(read_bytes(etv_graphql_request_args, "query={a}\0", 10), "unknown");
+    ck_assert_str_eq(read_bytes(etv_graphql_request_args, "x=\0&query={a}", 13), "reads: q");
+}
+END_TEST
+
+/* A body with anything else in it may be JSON, or a document, for a server that does not ask for
+ * the media type. */
+START_TEST(test_form)
+{
+    static const row_t rows[] = {
+        {"query={a}", "reads: q"},
+        {"&query=query+A{a}&operationName=A&variables={}&extensions=&", "reads: qA"},
+        {"operationName=A&id=x", "named: nA"},
+        {"", "-"},
+        {"a=1", "-"},
+        {"query={a}&x=1", "unknown"},
+        {"x&query={a}", "unknown"},
+        {"{\"query\":\"mutation{x}\",\"z\":\"&query={a}&\"}", "unknown"},
+        {"mutation{x(a:\"&query={a}&\")}", "unknown"},
+    };
+
     check_rows(etv_graphql_request_form, rows, ETV_ROWS(rows));
-    ck_assert_str_eq(read_bytes(etv_graphql_request_form, "query={a}\0", 10), "unknown");
-    ck_assert_str_eq(read_bytes(etv_graphql_request_form, "x=\0&query={a}", 13), "reads: q");
 }
 END_TEST
 
@@ -251,6 +284,7 @@ START_TEST(test_document)
     static const row_t rows[] = {
         {"query A{a}", "reads: qA"},
         {"mutation{a}", "changes: m"},
+        {"{a} fragment F on T{b}", "reads: q"},
         {"subscription S{a}", "listens: sS"},
         {"query A{a} query B{b}", "unknown"},
         {"", "unknown"},
@@ -300,21 +334,21 @@ static const char *read_lists(int n, int nested)
 {
     char *text = apr_pcalloc(pool, 100 + 3 * (apr_size_t)n), *to = text;
 
-    to += strlen(strcpy(to, "{\"query\":\"{a}\",\"x\":["));
+    to += strlen(strcpy(to, "{\"query\":\"{a}\",\"variables\":{\"x\":["));
     for (int i = 0; i < n; i++)
         to += strlen(strcpy(to, nested ? "[" : i ? ",[]" : "[]"));
     for (int i = 0; nested && i < n; i++)
         *to++ = ']';
-    strcpy(to, "]}");
+    strcpy(to, "]}}");
     return read_bytes(etv_graphql_request_json, text, strlen(text));
 }
 
 START_TEST(test_nesting)
 {
-    ck_assert_str_eq(read_lists(62, 1), "reads: q");
-    ck_assert_str_eq(read_lists(63, 1), "unknown");
-    ck_assert_str_eq(read_lists(4094, 0), "reads: q");
-    ck_assert_str_eq(read_lists(4095, 0), "unknown");
+    ck_assert_str_eq(read_lists(61, 1), "reads: q");
+    ck_assert_str_eq(read_lists(62, 1), "unknown");
+    ck_assert_str_eq(read_lists(4093, 0), "reads: q");
+    ck_assert_str_eq(read_lists(4094, 0), "unknown");
 }
 END_TEST
 
@@ -325,7 +359,7 @@ START_TEST(test_is_in)
         int expected;
     } rows[] = {
         {NULL, 0},          {"", 0},           {"&;&", 0},        {"a=query", 0},
-        {"a=1&b=%zz", 0},   {"queryx=1", 0},   {"query_id=1", 0}, {"query=", 1},
+        {"a=1&b=%zz", 0},   {"queryx=1", 0},   {"query_id=1", 1}, {"query=", 1},
         {"query", 1},       {"a&query=1", 1},  {"a;query=1", 1},  {"operationName=1", 1},
         {"variables=1", 1}, {"extensions", 1}, {"id=5", 1},       {"documentId=5", 1},
         {"doc_id=5", 1},    {"%69d=5", 1},     {"QUERY=1", 1},    {"query[]=1", 1},
@@ -399,7 +433,7 @@ END_TEST
 int main(void)
 {
     return etv_check_run("graphql_request",
-                         (const TTest *[]){test_json, test_batches, test_form, test_document,
-                                           test_limits, test_nesting, test_is_in, test_matches,
-                                           NULL});
+                         (const TTest *[]){test_json, test_batches, test_args, test_form,
+                                           test_document, test_limits, test_nesting, test_is_in,
+                                           test_matches, NULL});
 }

@@ -35,34 +35,29 @@ static int is_clean(const char *text, apr_size_t len)
 START_TEST(test_clean)
 {
     static const char *const rows[] = {
-        "{}",
-        "[]",
-        " \r\n\t{ } \n",
         "{\"data\":{\"a\":1}}",
+        " \r\n\t{ \"data\" : 1 } \n",
         "{\"data\":null,\"extensions\":{\"x\":[1,2.5,-3e+7,true,false,null]}}",
         "{\"data\":{\"errors\":[{\"message\":\"x\"}]}}",
         "{\"data\":[{\"errors\":1}]}",
         "{\"data\":[[{\"errors\":1}]]}",
         "{\"data\":\"errors\"}",
         "{\"data\":\"\\\"errors\\\":[1]\"}",
-        "{\"a\":\"x\\\\\",\"b\":\"\\u00e9\\/\\b\\f\\n\\r\\t\"}",
-        "{\"a\":{\"b\":\"}]\\\"}\"}}",
-        "{\"Errors\":1}",
-        "{\"error\":1}",
-        "{\"errors_\":1}",
-        "{\"xerrors\":1}",
-        "{\"\":1}",
+        "{\"a\":\"x\\\\\",\"data\":\"\\u00e9\\/\\b\\f\\n\\r\\t\"}",
+        "{\"data\":{\"b\":\"}]\\\"}\"}}",
+        "{\"Errors\":1,\"data\":1}",
+        "{\"error\":1,\"data\":1}",
+        "{\"errors_\":1,\"data\":1}",
+        "{\"xerrors\":1,\"data\":1}",
+        "{\"\":1,\"data\":1}",
         "{\"errors\":null,\"data\":1}",
         "{\"data\":1,\"errors\":[]}",
-        "{ \"errors\" : [ ] , \"a\" : null }",
-        "{\"errors\":null}",
-        "{\"errors\" :\tnull }",
+        "{ \"errors\" : [ ] , \"data\" : null }",
+        "{\"errors\" :\tnull ,\"data\":[]}",
         "[{\"data\":1},{\"data\":2}]",
-        "[ {\"data\":{}} , {} ]",
-        "[{\"errors\":[]},{\"errors\":null}]",
-        "[[{\"errors\":1}]]",
-        "[1,\"errors\",null]",
-        "{\"\xc3\xa9\":\"\xc3\xa9\"}",
+        "[ {\"data\":{}} , {\"data\":{}} ]",
+        "[{\"errors\":[],\"data\":1},{\"data\":1,\"errors\":null}]",
+        "{\"\xc3\xa9\":\"\xc3\xa9\",\"data\":1}",
         "{\"data\":{\"a\":[[[{}]]]}}",
     };
 
@@ -71,34 +66,64 @@ START_TEST(test_clean)
 }
 END_TEST
 
+/* What a gateway says that is in the way. */
+START_TEST(test_no_answer)
+{
+    static const char *const rows[] = {
+        "{}",
+        "[]",
+        " { } ",
+        "{\"message\":\"service unavailable\"}",
+        "{\"error\":\"x\"}",
+        "{\"errors\":null}",
+        "{\"errors\":[]}",
+        "{\"dat\":1}",
+        "{\"data_\":1}",
+        "{\"Data\":1}",
+        "{\"xdata\":1}",
+        "{\"a\":{\"data\":1}}",
+        "{\"a\":\"data\"}",
+        "[{\"data\":1},{}]",
+        "[{},{\"data\":1}]",
+        "[{\"data\":1},1]",
+        "[{\"data\":1},[]]",
+        "[[{\"data\":1}]]",
+        "[1,\"errors\",null]",
+    };
+
+    for (apr_size_t i = 0; i < ETV_ROWS(rows); i++)
+        ck_assert_msg(!is_clean(rows[i], strlen(rows[i])), "%s", rows[i]);
+}
+END_TEST
+
 START_TEST(test_errors)
 {
     static const char *const rows[] = {
-        "{\"errors\":[{\"message\":\"x\"}]}",
-        "{\"errors\":[null]}",
-        "{\"errors\":[[]]}",
-        "{\"errors\":{}}",
-        "{\"errors\":\"\"}",
-        "{\"errors\":0}",
-        "{\"errors\":false}",
-        "{\"errors\":[],\"errors\":[1]}",
+        "{\"data\":1,\"errors\":[{\"message\":\"x\"}]}",
+        "{\"data\":1,\"errors\":[null]}",
+        "{\"data\":1,\"errors\":[[]]}",
+        "{\"data\":1,\"errors\":{}}",
+        "{\"data\":1,\"errors\":\"\"}",
+        "{\"data\":1,\"errors\":0}",
+        "{\"data\":1,\"errors\":false}",
+        "{\"data\":1,\"errors\":[],\"errors\":[1]}",
         "{\"data\":{\"a\":[{}]},\"errors\":[1]}",
         "{\"data\":\"x\",\"errors\":[1]}",
         "{\"data\":1,\"errors\":[1]}",
-        "{\"error\\u0073\":[1]}",
-        "{\"data\\n\":1}",
-        "{\"\\u0065rrors\":[1]}",
-        "[{\"errors\":[1]}]",
-        "[{\"data\":1},{\"data\":{},\"errors\":[1]},{}]",
-        "[[],{\"errors\":[1]}]",
-        "{\"errors\":nul}",
-        "{\"errors\":nulll}",
-        "{\"errors\":null1}",
-        "{\"errors\":n}",
-        "{\"errors\":[}}",
-        "{\"errors\":[x}",
-        "{\"errors\":[",
-        "{\"errors\":[]",
+        "{\"data\":1,\"error\\u0073\":[1]}",
+        "{\"data\":1,\"data\\n\":1}",
+        "{\"data\":1,\"\\u0065rrors\":[1]}",
+        "[{\"data\":1,\"errors\":[1]}]",
+        "[{\"data\":1},{\"data\":{},\"errors\":[1]},{\"data\":1}]",
+        "[[],{\"data\":1,\"errors\":[1]}]",
+        "{\"data\":1,\"errors\":nul}",
+        "{\"data\":1,\"errors\":nulll}",
+        "{\"data\":1,\"errors\":null1}",
+        "{\"data\":1,\"errors\":n}",
+        "{\"data\":1,\"errors\":[}}",
+        "{\"data\":1,\"errors\":[x}",
+        "{\"data\":1,\"errors\":[",
+        "{\"data\":1,\"errors\":[]",
     };
 
     for (apr_size_t i = 0; i < ETV_ROWS(rows); i++)
@@ -115,67 +140,67 @@ START_TEST(test_no_json)
         "\"a\"",
         "1",
         "<html>",
-        "\xef\xbb\xbf{}",
-        "--boundary\r\n\r\n{}",
-        "data: {}\n\n",
+        "\xef\xbb\xbf{\"data\":1}",
+        "--boundary\r\n\r\n{\"data\":1}",
+        "data: {\"data\":1}\n\n",
         "{",
         "[",
         "}",
         "]",
         "{]",
         "[}",
-        "{}}",
-        "{}{}",
-        "{} x",
-        "{},",
+        "{\"data\":1}}",
+        "{\"data\":1}{\"data\":1}",
+        "{\"data\":1} x",
+        "{\"data\":1},",
         "[]]",
-        "{\"a\"}",
-        "{\"a\":}",
-        "{\"a\":1,}",
-        "{,\"a\":1}",
-        "{\"a\" \"b\"}",
-        "{\"a\":1 2}",
-        "{\"a\":1 \"b\":2}",
-        "{\"a\"::1}",
-        "{\"a\":\"b\" \"c\"}",
-        "{\"a\":[}}",
-        "{\"a\":[{]}}",
-        "{\"a\":{[}]}",
-        "{\"a\":{}",
-        "{\"a\":\"b",
-        "{\"a\":\"b\\\"}",
-        "{\"a\":\"\\x\"}",
-        "{\"a\":\"\n\"}",
+        "{\"data\"}",
+        "{\"data\":}",
+        "{\"data\":1,}",
+        "{,\"data\":1}",
+        "{\"data\" \"b\"}",
+        "{\"data\":1 2}",
+        "{\"data\":1 \"b\":2}",
+        "{\"data\"::1}",
+        "{\"data\":\"b\" \"c\"}",
+        "{\"data\":[}}",
+        "{\"data\":[{]}}",
+        "{\"data\":{[}]}",
+        "{\"data\":{\"data\":1}",
+        "{\"data\":\"b",
+        "{\"data\":\"b\\\"}",
+        "{\"data\":\"\\x\"}",
+        "{\"data\":\"\n\"}",
         "{\"a\n\":1}",
         "{'errors':[1]}",
         "{errors:[1]}",
         "{a:1}",
-        "{\"a\":{'b':1}}",
-        "{\"a\":{/* */}}",
-        "{\"a\":'b'}",
-        "{\"a\":(1)}",
-        "{\"a\":[\\]}",
+        "{\"data\":{'b':1}}",
+        "{\"data\":{/* */}}",
+        "{\"data\":'b'}",
+        "{\"data\":(1)}",
+        "{\"data\":[\\]}",
         "{1:2}",
-        "[1,]",
-        "[,1]",
-        "[1 2]",
-        "[1}",
-        "{\"a\":1]",
-        "[{\"a\":1]",
-        "[{\"a\":1}}",
-        "[{}{}]",
+        "[{\"data\":1},]",
+        "[,{\"data\":1}]",
+        "[{\"data\":1} {\"data\":1}]",
+        "[{\"data\":1}}",
+        "{\"data\":1]",
+        "[{\"data\":1]",
+        "[{\"data\":1}}",
+        "[{\"data\":1}{\"data\":1}]",
         "[\"a\":1]",
-        "{\"a\":1}\x1a",
+        "{\"data\":1}\x1a",
     };
 
     for (apr_size_t i = 0; i < ETV_ROWS(rows); i++)
         ck_assert_msg(!is_clean(rows[i], strlen(rows[i])), "%s", rows[i]);
-    ck_assert_int_eq(is_clean("{}\0", 3), 0);
-    ck_assert_int_eq(is_clean("{\"a\":\"\0\"}", 9), 0);
-    ck_assert_int_eq(is_clean("{\"a\":\"\\\0\"}", 10), 0);
-    ck_assert_int_eq(is_clean("{\"a\":[\0]}", 9), 0);
-    ck_assert_int_eq(is_clean("{\"errors\":[\0]}", 14), 0);
-    ck_assert_int_eq(is_clean("{\"errors\0\":1}", 13), 0);
+    ck_assert_int_eq(is_clean("{\"data\":1}\0", 11), 0);
+    ck_assert_int_eq(is_clean("{\"data\":\"\0\"}", 12), 0);
+    ck_assert_int_eq(is_clean("{\"data\":\"\\\0\"}", 13), 0);
+    ck_assert_int_eq(is_clean("{\"data\":[\0]}", 12), 0);
+    ck_assert_int_eq(is_clean("{\"data\":1,\"errors\":[\0]}", 23), 0);
+    ck_assert_int_eq(is_clean("{\"data\":1,\"errors\0\":1}", 22), 0);
 }
 END_TEST
 
@@ -183,12 +208,12 @@ END_TEST
 START_TEST(test_bytes)
 {
     for (int byte = 0; byte < 256; byte++) {
-        char string[] = "{\"a\":\"?\"}", deep[] = "{\"a\":[?]}";
+        char string[] = "{\"data\":\"?\"}", deep[] = "{\"data\":[?]}";
 
-        string[6] = deep[6] = (char)byte;
-        ck_assert_int_eq(is_clean(string, strlen("{\"a\":\"?\"}")),
+        string[9] = deep[9] = (char)byte;
+        ck_assert_int_eq(is_clean(string, sizeof(string) - 1),
                          byte >= 0x20 && byte != '"' && byte != '\\');
-        ck_assert_int_eq(is_clean(deep, strlen("{\"a\":[?]}")),
+        ck_assert_int_eq(is_clean(deep, sizeof(deep) - 1),
                          byte && strchr(" \t\r\n,:+-.0123456789abcdefghijklmnopqrstuvwxyz"
                                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
                                         byte) != NULL);
@@ -200,7 +225,7 @@ END_TEST
 START_TEST(test_long_strings)
 {
     for (apr_size_t at = 0; at < 60; at++) {
-        char text[80] = "{\"a\":[\"";
+        char text[80] = "{\"data\":[\"";
         apr_size_t from = strlen(text);
 
         memset(text + from, at % 2 ? 'x' : '\xe9', 60);
@@ -220,7 +245,8 @@ END_TEST
 
 START_TEST(test_cut)
 {
-    static const char text[] = "[{\"data\":{\"a\":[1,\"b\\\"\",{}]},\"errors\":[]},{\"x\":null}]";
+    static const char text[] =
+        "[{\"data\":{\"a\":[1,\"b\\\"\",{}]},\"errors\":[]},{\"data\":null}]";
 
     ck_assert_int_eq(is_clean(text, strlen(text)), 1);
     for (apr_size_t len = 0; len < strlen(text); len++)
@@ -228,17 +254,17 @@ START_TEST(test_cut)
 }
 END_TEST
 
-/* {"a":[[…]]}, every other bracket a brace */
+/* {"data":[[…]]}, every other bracket a brace */
 static int deep_is_clean(int depth, int wrong_at)
 {
-    apr_size_t len = 6 + 2 * (apr_size_t)depth;
-    char text[6 + 2 * (ETV_GRAPHQL_SCAN_DEPTH_MOST + 1)];
+    apr_size_t len = 9 + 2 * (apr_size_t)depth;
+    char text[9 + 2 * (ETV_GRAPHQL_SCAN_DEPTH_MOST + 1)];
 
-    memcpy(text, "{\"a\":", 5);
+    memcpy(text, "{\"data\":", 8);
     for (int i = 0; i < depth; i++) {
         int square = i % 3 != 1;
 
-        text[5 + i] = square ? '[' : '{';
+        text[8 + i] = square ? '[' : '{';
         text[len - 2 - (apr_size_t)i] = square != (i == wrong_at) ? ']' : '}';
     }
     text[len - 1] = '}';
@@ -257,6 +283,7 @@ END_TEST
 int main(void)
 {
     return etv_check_run("graphql_response",
-                         (const TTest *[]){test_clean, test_errors, test_no_json, test_bytes,
-                                           test_long_strings, test_cut, test_depth, NULL});
+                         (const TTest *[]){test_clean, test_no_answer, test_errors, test_no_json,
+                                           test_bytes, test_long_strings, test_cut, test_depth,
+                                           NULL});
 }

@@ -5,8 +5,10 @@
 /* Deadlines of these tests, and a bound that only something that hangs exceeds. */
 #define CONNECT_MS 100
 #define COMMAND_MS 50
-#define HANGS_US   MS(10 * (CONNECT_MS + COMMAND_MS))
+#define HANGS_US   MS(100 * (CONNECT_MS + COMMAND_MS))
 
+/** For what time decides; settings_unix() is for what comes out the same on a machine that has much
+ * to do. */
 static settings_t settings_quick(const char *path)
 {
     settings_t s = settings_unix(path);
@@ -117,7 +119,7 @@ START_TEST(wrong_answers)
 
         seen.n = 0;
         fake_start(&f, serve_text, row[i].text, 8);
-        s = settings_quick(f.path);
+        s = settings_unix(f.path);
         store = store_make(&s);
         for (int k = 0; k < 2; k++) {
             ck_assert_msg(look_in_time(store) == ETV_LOOKUP_UNAVAILABLE, "row %d", (int)i);
@@ -145,7 +147,7 @@ START_TEST(closed_in_the_middle)
 
         text[cut] = '\0';
         fake_start(&f, serve_once, text, 8);
-        s = settings_quick(f.path);
+        s = settings_unix(f.path);
         ck_assert_int_eq(look_in_time(store_make(&s)), ETV_LOOKUP_UNAVAILABLE);
         fake_stop(&f);
         text[cut] = saved;
@@ -225,7 +227,7 @@ START_TEST(slow_and_silent)
 
         seen.n = 0;
         fake_start(&f, row[i].serve, row[i].text, 8);
-        s = settings_quick(f.path);
+        s = strcmp(row[i].log, "ETV0107") ? settings_unix(f.path) : settings_quick(f.path);
         store = store_make(&s);
         ck_assert_int_eq(look_in_time(store), ETV_LOOKUP_UNAVAILABLE);
         ck_assert_msg(logged(row[i].log) >= 1, "row %d: %s", (int)i, seen.line[0]);
