@@ -253,24 +253,28 @@ class Trial:
     def calls(self):
         return len((self.site.data / "calls.log").read_text(encoding="utf-8").splitlines())
 
-    def expect(self, what, found, wanted):
-        print(f"  {what}: {found}", flush=True)
-        if found != wanted:
-            raise Wrong(f"{what}: {found}, and should be {wanted}\n{self.site.logs()}")
+    def expect(self, what, found, right):
+        print(f"  {what:34} {found}", flush=True)
+        if not right:
+            raise Wrong(f"{what}: {found}\n{self.site.logs()}")
 
     def run(self):
         status, tag, size = self.ask("/api/spectra/")
-        self.expect("the list of spectra", (status, bool(tag), 130_000 < size < 150_000), (200, True, True))
+        self.expect("the list of spectra:", f"{status}, {size:,} bytes, ETag {tag}",
+                    status == 200 and tag and 130_000 < size < 150_000)
         before = self.calls()
-        self.expect("again, with its tag", self.ask("/api/spectra/", tag), (304, tag, 0))
-        self.expect("calls of the application meanwhile", self.calls() - before, 0)
+        status, again, size = self.ask("/api/spectra/", tag)
+        calls = self.calls() - before
+        self.expect("the same, with that tag:", f"{status}, {size} bytes, Django called {calls} times",
+                    (status, again, size, calls) == (304, tag, 0, 0))
         status, _, _ = self.ask("/_lab/run", data=b'{"name": "save_spectrum", "args": {"id": 7, "name": "mine"}}')
-        self.expect("saving a spectrum", status, 200)
+        self.expect("a spectrum is saved by Django:", status, status == 200)
         limit = time.monotonic() + PATIENCE
         while self.ask("/api/spectra/", tag)[0] == 304 and time.monotonic() < limit:
             time.sleep(0.01)  # for at most the lease
-        status, new, _ = self.ask("/api/spectra/", tag)
-        self.expect("with the old tag", (status, bool(new), new == tag), (200, True, False))
+        status, new, size = self.ask("/api/spectra/", tag)
+        self.expect("the list, with the old tag:", f"{status}, {size:,} bytes, ETag {new}",
+                    status == 200 and new and new != tag)
 
 
 def on_signal(number, frame):

@@ -97,6 +97,17 @@ static parser_fn *parser_for(const request_rec *r)
     return etv_media_type_matches(type, FORM) ? etv_graphql_request_form : NULL;
 }
 
+static void log_unknown(request_rec *r, const etv_graphql_request_t *said)
+{
+    static const char *const why[] = {"one of them matches no pattern", "there is a mutation",
+                                      "there is a subscription", "one of them matches no pattern",
+                                      "they are not understood"};
+
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
+                  "ETV0390: nothing is known of what the operations depend on: %s",
+                  why[said->what]);
+}
+
 /* @return OK, or the status of a body that cannot be read */
 static int look(request_rec *r, posted_t *posted)
 {
@@ -149,6 +160,8 @@ int etv_graphql_handler(request_rec *r)
     posted = apr_pcalloc(r->pool, sizeof(*posted));
     apr_pool_userdata_setn(posted, KEY, NULL, r->pool);
     status = look(r, posted);
+    if (posted->said.what == ETV_GRAPHQL_UNKNOWN)
+        log_unknown(r, &posted->said);
     return status == OK ? DECLINED : status;
 }
 
@@ -247,17 +260,6 @@ static int add_operations(apr_pool_t *p, union_t *all, const etv_dir_t *dir,
     for (int i = 0; i < said->n; i++)
         known &= add_matching(p, all, dir, said->names[i]);
     return known;
-}
-
-static void log_unknown(request_rec *r, const etv_graphql_request_t *said)
-{
-    static const char *const why[] = {"one of them matches no pattern", "there is a mutation",
-                                      "there is a subscription", "one of them matches no pattern",
-                                      "they are not understood"};
-
-    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
-                  "ETV0390: nothing is known of what the operations depend on: %s",
-                  why[said->what]);
 }
 
 const etv_item_t *etv_graphql_models(request_rec *r, const etv_dir_t *dir, const etv_item_t *items,
