@@ -11,6 +11,9 @@ shift
 build=${BUILD:-build}
 PYTHON=${PYTHON:-/usr/bin/python3}
 jobs=$(nproc)
+# Tests wait more than they compute: for servers, for time-outs, for each other. So there are more of them at once
+# than processors; a dozen workers is what the harness has ports for.
+many=$((3 * jobs < 12 ? 3 * jobs : 12))
 export PYTHONDONTWRITEBYTECODE=1
 # The makes below choose their own options, and must not take the caller's job server.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES
@@ -80,15 +83,37 @@ ASAN=(OPT="-O1 -g" SANITIZE="-fsanitize=address,undefined -fno-sanitize=object-s
 # It does not understand fences, and gcc says so.
 TSAN=(OPT="-O1 -g" SANITIZE="-fsanitize=thread" CFLAGS="-Wno-tsan")
 
-# All, or those that `only` names.
+# All, or those that `only` names, `at_once` of them side by side. What one says is shown when it has ended, in one
+# piece.
 unit_programs()
 {
-    local source program status=0
+    local source running=0 status=0 parts=$PWD/$here/logs/$step.parts
+    rm -rf "$parts"
+    mkdir "$parts"
     for source in ${only:-tests/unit/test_*.c}; do
-        program=$here/$1/unit/$(basename "$source" .c)
-        say "${@:2}" "$program" || { echo "unit: $program: exit status $?"; status=1; }
+        if [ $running -ge "${at_once:-$((2 * jobs))}" ]; then
+            wait -n
+            running=$((running - 1))
+        fi
+        unit_program "$parts/$(basename "$source" .c)" "${@:2}" "$here/$1/unit/$(basename "$source" .c)" &
+        running=$((running + 1))
+    done
+    wait
+    for source in ${only:-tests/unit/test_*.c}; do
+        [ -e "$parts/$(basename "$source" .c).good" ] || status=1
     done
     return $status
+}
+
+# A part of it. Nothing but an end without a failure leaves the file that says so.
+unit_program()
+{
+    local part=$1 status=0
+    shift
+    say "$@" >"$part" 2>&1 || status=$?
+    [ $status = 0 ] || echo "unit: ${*: -1}: exit status $status" >>"$part"
+    flock "${part%/*}" cat "$part"
+    [ $status != 0 ] || : >"$part.good"
 }
 
 replay_programs()
@@ -101,8 +126,14 @@ replay_programs()
     return $status
 }
 
-# pytest on a variant's module; the count comes from its report, a skip is a failure.
-# After the marks: the files, if not all.
+# Tests that need a newer Django than the one here are not among those to run, so nothing is skipped.
+django_marks()
+{
+    "$PYTHON" -c 'import sys, django; sys.exit(django.VERSION < (4,))' 2>/dev/null || echo "and not django4"
+}
+
+# pytest on a variant's module, whose workers do not compile the tests each time; the count comes from its
+# report, a skip is a failure. After the marks: the files, if not all.
 integration()
 {
     local name=$1 marks=$2 status
@@ -112,7 +143,8 @@ integration()
     rm -f "$report"
     ETV_MODULE=$PWD/$here/$name/mod_etag_version.so \
     ETV_DEMO_MODULE=$PWD/$here/$name/mod_etag_version_demo.so \
-        say "$PYTHON" -m pytest "$@" -q -n "${workers:-3}" -m "$marks" --junitxml="$report"
+    PYTHONDONTWRITEBYTECODE='' PYTHONPYCACHEPREFIX=$PWD/$here/pycache \
+        say "$PYTHON" -m pytest "$@" -q -n "${workers:-$many}" -m "$marks" --junitxml="$report"
     status=$?
     "$PYTHON" scripts/count-pytest.py "$report" || status=1
     return $status
@@ -130,7 +162,7 @@ step_unit()       { unit_programs gcc; }
 step_replay()     { replay_programs gcc; }
 step_model()      { BUILD=$here say scripts/model.sh short; }
 step_demo()       { BUILD=$here/gcc ONCE=1 say "$PYTHON" scripts/demo.py; }
-step_integration() { integration gcc "not long"; }
+step_integration() { integration gcc "not long $(django_marks)"; }
 
 # --- make check-long ------------------------------------------------------------------------------
 
@@ -151,7 +183,7 @@ step_asan_integration()
     ETV_PRELOAD="$(readlink -f "$asan") $(readlink -f "$ubsan")"
     export ETV_PRELOAD
     export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
-    integration asan "not memory and not storm"
+    workers=$((many * 5 / 6)) integration asan "not memory and not storm and not systems"
 }
 step_tsan_build() { variant tsan "${TSAN[@]}"; }
 step_tsan_unit()
@@ -166,12 +198,14 @@ step_valgrind_unit()
 {
     variant gcc WERROR=1 || return
     export CK_FORK=no
-    unit_programs gcc valgrind -q --fair-sched=yes --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
+    # It computes: with more at once, time-outs come that nobody meant.
+    at_once=$jobs unit_programs gcc valgrind -q --fair-sched=yes --error-exitcode=99 --leak-check=full \
+        --errors-for-leak-kinds=definite
 }
 step_integration_long()
 {
     variant gcc WERROR=1 || return
-    integration gcc long
+    workers=$((many / 2)) integration gcc "long $(django_marks)"
 }
 step_model_long() { BUILD=$here say scripts/model.sh long; }
 step_cost()
@@ -183,11 +217,10 @@ step_debian13() { say scripts/debian13.sh; }
 
 # --- with other libraries and servers: scripts/debian13.sh ----------------------------------------
 
-# What is there to test the Redis store; these tests wait more than they compute.
+# What is there to test the Redis store.
 store_tests()
 {
-    workers=5 integration gcc "not long" \
-        tests/integration/test_{redis,lease,sentinel,cluster,tls,content_fallback}*.py
+    integration gcc "not long" tests/integration/test_{redis,lease,sentinel,cluster,tls,content_fallback}*.py
 }
 step_redis() { store_tests; }
 step_valkey()
@@ -197,6 +230,18 @@ step_valkey()
     only=$(grep -l '"redis_fixture.h"' tests/unit/test_*.c) unit_programs gcc || status=1
     store_tests || status=1
     return $status
+}
+# The example application and its clients, with a newer Django, its own Redis cache and newer browsers and caches.
+step_systems()
+{
+    local files
+    mapfile -t files < <(compgen -G "tests/integration/test_*.py" |
+                             grep -E '/test_(lab|system|clients|browser|graphql)[a-z_]*\.py$')
+    if [ ${#files[@]} = 0 ]; then
+        echo "systems: there are no such tests"
+        return
+    fi
+    integration gcc "not long $(django_marks)" "${files[@]}"
 }
 
 # --- the plans ------------------------------------------------------------------------------------
@@ -225,7 +270,7 @@ clang clang, warnings are errors
 asan-build a build with address and undefined-behaviour sanitizers
 asan-unit the unit tests with these sanitizers
 asan-replay the fuzz targets with these sanitizers
-asan-integration all tests against httpd, with these sanitizers in the module
+asan-integration all tests against httpd but those with applications, with these sanitizers in the module
 tsan-build a build with the thread sanitizer
 tsan-unit the unit tests with the thread sanitizer
 valgrind-unit the unit tests under valgrind
@@ -244,6 +289,7 @@ unit the unit tests
 replay the fuzz targets on their corpora
 redis a running httpd with redis-server
 valkey the store's tests with valkey-server
+systems the example application, with its clients and browsers
 END
 }
 

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds and tests the module with the libraries and servers of Debian 13: hiredis 1.2, OpenSSL 3.5, gcc 14,
-# Redis 8, Valkey 8. On Debian 12 this happens in a Debian 13 of its own (a folder, entered with chroot), made
-# with the package mirror that apt uses here. On anything else it is tested with what is installed.
+# Redis 8, Valkey 8; and the example application with Django 4.2. On Debian 12 this happens in a Debian 13 of its
+# own (a folder, entered with chroot), made with the package mirror that apt uses here. On anything else it is tested
+# with what is installed.
 #   scripts/debian13.sh
 # The folder is kept for the next time: build/check/debian13 (BUILD: another build folder).
 set -euo pipefail
@@ -30,6 +31,7 @@ test_here()
     else
         echo "debian13: no valkey-server here, so nothing is tested with it"
     fi
+    steps+=(systems)
     gcc --version | head -1
     echo "hiredis $(pkg-config --modversion hiredis), OpenSSL $(pkg-config --modversion openssl)"
     scripts/check.sh newer "${steps[@]}"
@@ -100,7 +102,7 @@ test_in_root()
     mount -t proc proc "$root/proc"
     mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
     mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
-    enter /src/scripts/deps.sh build check valkey
+    enter /src/scripts/deps.sh build check valkey systems
     enter /src/scripts/debian13.sh
 }
 
@@ -109,7 +111,7 @@ test_in_root()
 # shellcheck source=/dev/null
 . /etc/os-release
 if [ "$ID" = debian ] && [ "${VERSION_ID:-99}" -ge 13 ]; then
-    scripts/deps.sh valkey
+    scripts/deps.sh valkey systems
     test_here with-valkey
 elif [ "$ID" = debian ]; then
     if [ "${1:-}" = in-namespace ]; then

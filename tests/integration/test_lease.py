@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from harness.lease import (ALIASES, CHILDREN, KEY, LEADS, PUSHED, SITE, acknowledged, await_change, await_hits,
-                           await_table, await_tag, calls, leader, pids, tag_of)
+from harness.lease import (ALIASES, CHILDREN, KEY, LEADS, PUSHED, SITE, UNPUSHED, acknowledged, await_change,
+                           await_hits, await_table, await_tag, calls, leader, pids, tag_of)
 from harness.load import all_together
 from harness.tags import is_version
 from harness.wait import until
@@ -200,6 +200,7 @@ def test_databases_swapped_and_back(site, redis):
     tags = {name: await_hits(server, redis, f"/by/{name}") for name in names}
     server.log.expect("ETV01(08|31)")
     redis("CLIENT", "KILL", "TYPE", "pubsub")  # the table begins anew
+    until(lambda: server.log.lines(UNPUSHED + ":"), "the end of the old table")
     await_hits(server, redis)
     redis("SWAPDB", 0, 7)
     for name in names:

@@ -170,7 +170,7 @@ def test_stop_is_prompt(site, mpm, gracefully):
 def test_stop_is_prompt_when_frozen_from_the_start(site, new_redis, new_httpd, mpm):
     redis = new_redis()
     redis.freeze()
-    server = new_httpd(f"ETagVersionStore {redis.url}\n{CHILDREN[mpm]}\n{SITE}", mpm=mpm)
+    server = new_httpd(f"ETagVersionStore {redis.url}\n{CHILDREN[mpm]}\n{SITE}", mpm=mpm, patient=False)
     server.log.expect("ETV01(01|07|08|17)", optional=True)
     until(lambda: leader(server), "a leader")
     assert server.get("/x").status == 404

@@ -102,6 +102,7 @@ def test_memory_is_bounded(site, redis):
 
 
 @pytest.mark.long
+@pytest.mark.storm
 @pytest.mark.parametrize("mpm", ["event", "prefork"])
 def test_flood_of_names(site, redis, mpm):
     """More than the table holds, by its default."""

@@ -285,7 +285,8 @@ def test_servers_end_well(new_httpd, new_redis, mpm, store):
     redis = new_redis() if store in ("redis", "frozen") else None
     url = redis.unix_url if redis else {"local": "local", "nowhere": "redis://no-such-host.invalid"}[store]
     server = new_httpd(f"ETagVersionStore {url}\n<Location />\nETagVersion Version\nETagVersionModels m\n"
-                       "ETagVersionUpstreamETag Replace\n</Location>", mpm=mpm, start=False)
+                       "ETagVersionUpstreamETag Replace\n</Location>", mpm=mpm, start=False,
+                       patient=store == "redis")
     server.write("htdocs/x.txt", "x\n")
     for gracefully in (True, False) if mpm == "prefork" else (True,):
         if store in ("frozen", "nowhere"):

@@ -60,6 +60,9 @@ DocumentRoot "@ROOT@/htdocs"
 
 _MIME = "text/html html htm shtml\ntext/plain txt\napplication/json json\ntext/css css\nimage/png png\n"
 
+# A busy machine answers later than the default of ETagVersionStoreTimeout, which tells a fault from an answer.
+PATIENT = "ETagVersionStoreTimeout connect=5s command=5s\n"
+
 LIVE = set()  # servers whose error logs the fixture in conftest.py judges after each test
 
 
@@ -69,11 +72,12 @@ class Httpd:
     In `conf`, @ROOT@ and @PORT@ stand for the folder and the port.
     """
 
-    def __init__(self, conf="", modules="", mpm="event", etv=True, bump=True, level=None, env=None):
+    def __init__(self, conf="", modules="", mpm="event", etv=True, bump=True, level=None, env=None,
+                 patient=True):
         self.root = places.new_folder("etv-h-")
         self.conf, self.mpm, self.etv, self.bump_on = conf, mpm, etv, bump and etv
         self.level = level or "notice" + (" etag_version:debug" if etv else "")
-        self.env = env or {}
+        self.env, self.patient = env or {}, patient
         self.modules = _expand(f"core {modules} {'static' if 'mime' not in modules else ''}")
         self.port = None
         self.process = None
@@ -199,7 +203,7 @@ class Httpd:
         return env
 
     def _write_conf(self):
-        text = _HEAD + self.conf + "\n"
+        text = _HEAD + (PATIENT if self._is_to_wait() else "") + self.conf + "\n"
         for mark, value in (
                 ("@LOAD@", self._load_lines()), ("@MPM@", MPM[self.mpm]),
                 ("@USER@", f"User {places.USER}\nGroup {places.USER}" if places.IS_ROOT else ""),
@@ -210,6 +214,10 @@ class Httpd:
                 ("@ROOT@", str(self.root)), ("@PORT@", str(self.port))):
             text = text.replace(mark, value)
         (self.root / "httpd.conf").write_text(text)
+
+    def _is_to_wait(self):
+        """With a store that answers, a test is not about its time-outs."""
+        return self.etv and self.patient and "redis" in self.conf and "ETagVersionStoreTimeout" not in self.conf
 
     def _load_lines(self):
         folder = places.modules_dir()

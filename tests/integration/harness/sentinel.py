@@ -100,12 +100,19 @@ class SentinelGroup:
         try:
             for _ in range(count):
                 self.sentinels.append(Sentinel(conf, password))
-            for sentinel in self.sentinels:
-                until(lambda s=sentinel: self._knows_all(s, count - 1, replicas),
-                      "sentinels to find each other")
+            until(lambda: self._all_know_all(primary, count - 1, replicas), "sentinels to find each other")
         except BaseException:
             self.close()
             raise
+
+    def _all_know_all(self, primary, others, replicas):
+        """They say hello to each other through the primary every two seconds; here it is said for them meanwhile."""
+        if all(self._knows_all(sentinel, others, replicas) for sentinel in self.sentinels):
+            return True
+        for sentinel in self.sentinels:
+            primary("PUBLISH", "__sentinel__:hello", f"127.0.0.1,{sentinel.port},{sentinel('SENTINEL', 'MYID').decode()},"
+                                                     f"0,{self.name},127.0.0.1,{primary.port},0")
+        return False
 
     def _knows_all(self, sentinel, others, replicas):
         try:
