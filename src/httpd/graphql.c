@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "httpd/graphql.h"
 
+#include <apr_lib.h>
 #include <apr_strings.h>
 
 #include "core/graphql_request.h"
@@ -70,17 +71,45 @@ static int is_plain_type(const char *type)
     return !at[strspn(at, " \t")];
 }
 
-/* Some applications take another method from one of these. */
+/* Some applications take another method from one of these; some servers take `_` for `-`. */
+static int is_other_method(void *found, const char *name, const char *value)
+{
+    static const char *const fields[] = {"x-http-method-override", "x-http-method",
+                                         "x-method-override"};
+
+    (void)value;
+    for (int i = 0; i < 3; i++) {
+        const char *a = name, *b = fields[i];
+
+        while (*a && *b && (apr_tolower(*a) == *b || (*a == '_' && *b == '-'))) {
+            a++;
+            b++;
+        }
+        *(int *)found |= !*a && !*b;
+    }
+    return 1;
+}
+
 static int has_other_method(const request_rec *r)
 {
-    static const char *const fields[] = {"X-HTTP-Method-Override", "X-HTTP-Method",
-                                         "X-Method-Override"};
+    int found = 0;
 
-    for (int i = 0; i < 3; i++) {
-        if (apr_table_get(r->headers_in, fields[i]))
-            return 1;
-    }
-    return 0;
+    apr_table_do(is_other_method, &found, r->headers_in, NULL);
+    return found;
+}
+
+/* A server may prefer what stands in the URL, as the client wrote it or as it was rewritten; and of
+ * a POST nobody knows what else it takes from there. */
+static int has_arguments(const request_rec *r)
+{
+    const request_rec *first = r;
+    const char *query;
+
+    while (first->prev)
+        first = first->prev;
+    query = first->parsed_uri.query;
+    return (is_post(r) && query && *query) || etv_graphql_request_is_in(query) ||
+           etv_graphql_request_is_in(r->args);
 }
 
 static parser_fn *parser_for(const request_rec *r)
@@ -115,8 +144,7 @@ static int look(request_rec *r, posted_t *posted)
     int status;
 
     posted->said.what = ETV_GRAPHQL_UNKNOWN;
-    /* a server may prefer what stands in the URL */
-    if (!parse || etv_graphql_request_is_in(r->args))
+    if (!parse || has_arguments(r))
         return OK;
     status = etv_graphql_body_read(r, ETV_GRAPHQL_BODY_MOST, &posted->body, &posted->len);
     if (status == OK && posted->body)
@@ -205,12 +233,13 @@ typedef struct {
     etv_item_t *items;
     int n;
     int room;
+    unsigned char taken[ETV_PATTERNS_MOST]; /* the patterns whose models are in it */
 } union_t;
 
 static void add(apr_pool_t *p, union_t *all, const etv_item_t *item)
 {
     for (int i = 0; i < all->n; i++) {
-        if (strcmp(all->items[i].text, item->text) == 0) {
+        if (all->items[i].hash.lo == item->hash.lo && all->items[i].hash.hi == item->hash.hi) {
             all->items[i].trusted |= item->trusted; /* said outside .htaccess, too */
             return;
         }
@@ -232,33 +261,37 @@ static void add_all(apr_pool_t *p, union_t *all, const etv_item_t *items, int n)
         add(p, all, items + i);
 }
 
-/* @param name  of the operation; NULL: all patterns. @return whether any gave a model */
-static int add_matching(apr_pool_t *p, union_t *all, const etv_dir_t *dir, const char *name)
+static int add_pattern(apr_pool_t *p, union_t *all, const etv_dir_t *dir, int i)
+{
+    int n;
+    const etv_item_t *items = etv_list_resolve(p, &etv_patterns_at(&dir->graphql, i)->models, &n);
+
+    if (!all->taken[i])
+        add_all(p, all, items, n);
+    all->taken[i] = 1;
+    return n > 0;
+}
+
+/* @return whether any pattern knows the operation */
+static int add_operation(apr_pool_t *p, union_t *all, const etv_dir_t *dir, const char *name)
 {
     int found = 0;
 
-    for (int i = 0; i < dir->graphql.items->nelts; i++) {
-        const etv_pattern_t *pattern = etv_patterns_at(&dir->graphql, i);
-        const etv_item_t *items;
-        int n;
-
-        if (name && !etv_graphql_request_matches(pattern->text, name))
-            continue;
-        items = etv_list_resolve(p, &pattern->models, &n);
-        found |= n > 0;
-        add_all(p, all, items, n);
+    for (int i = 0; i < dir->graphql.items->nelts && all->n <= ETV_MODELS_MOST; i++) {
+        if (etv_graphql_request_matches(etv_patterns_at(&dir->graphql, i)->text, name))
+            found |= add_pattern(p, all, dir, i);
     }
-    return found;
+    return found || all->n > ETV_MODELS_MOST; /* too many, whatever else there is */
 }
 
 /* @return whether each operation is known to the place */
 static int add_operations(apr_pool_t *p, union_t *all, const etv_dir_t *dir,
                           const etv_graphql_request_t *said)
 {
-    int known = said->n > 0;
+    int known = said->n > 0 && !dir->graphql.too_many;
 
-    for (int i = 0; i < said->n; i++)
-        known &= add_matching(p, all, dir, said->names[i]);
+    for (int i = 0; known && i < said->n; i++)
+        known = add_operation(p, all, dir, said->names[i]);
     return known;
 }
 
@@ -269,7 +302,7 @@ const etv_item_t *etv_graphql_models(request_rec *r, const etv_dir_t *dir, const
     const char *args = r->args ? r->args : "";
     etv_graphql_request_t of_args;
     const etv_graphql_request_t *said = &of_args;
-    union_t all = {NULL, 0, 0};
+    union_t all = {.items = NULL};
 
     if (posted)
         said = &posted->said;
@@ -286,16 +319,16 @@ const etv_item_t *etv_graphql_models(request_rec *r, const etv_dir_t *dir, const
     return all.items;
 }
 
+/* A mutation's name is the client's word, and would decide for all others what they go on seeing.
+ */
 const etv_item_t *etv_graphql_changed(request_rec *r, const etv_dir_t *dir, const etv_item_t *items,
                                       int *n)
 {
-    const posted_t *posted = peek(r);
-    union_t all = {NULL, 0, 0};
+    union_t all = {.items = NULL};
 
     add_all(r->pool, &all, items, *n);
-    if (!posted || posted->said.what != ETV_GRAPHQL_CHANGES ||
-        !add_operations(r->pool, &all, dir, &posted->said))
-        add_matching(r->pool, &all, dir, NULL);
+    for (int i = 0; i < dir->graphql.items->nelts; i++)
+        add_pattern(r->pool, &all, dir, i);
     *n = all.n;
     return all.items;
 }

@@ -48,10 +48,7 @@ int etv_graphql_only_reads(const request_rec *r, const etv_dir_t *dir);
 const etv_item_t *etv_graphql_models(request_rec *r, const etv_dir_t *dir, const etv_item_t *items,
                                      int *n);
 
-/**
- * The models that a request may change, in the same way. Where nothing is known about an operation,
- * that is all models of the place.
- */
+/** The models that a change there may concern: all of the place. As etv_graphql_models. */
 const etv_item_t *etv_graphql_changed(request_rec *r, const etv_dir_t *dir, const etv_item_t *items,
                                       int *n);
 

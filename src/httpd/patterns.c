@@ -92,10 +92,17 @@ etv_patterns_t etv_patterns_merge(apr_pool_t *p, etv_patterns_t base, etv_patter
     merged.items = apr_array_copy(p, base.items);
     merged.replaces = base.replaces;
     merged.trusted = base.trusted | add.trusted;
+    merged.too_many = base.too_many | add.too_many;
     for (int i = 0; i < add.items->nelts; i++) {
         const etv_pattern_t *one = etv_patterns_at(&add, i);
-        etv_pattern_t *pattern = find_or_add(p, &merged, one->text);
+        etv_pattern_t *pattern = find(&merged, one->text);
 
+        if (!pattern && merged.items->nelts == ETV_PATTERNS_MOST) {
+            merged.too_many = 1;
+            continue;
+        }
+        if (!pattern)
+            pattern = find_or_add(p, &merged, one->text);
         pattern->models = etv_list_merge(p, pattern->models, one->models);
     }
     return merged;

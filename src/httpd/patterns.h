@@ -9,7 +9,8 @@
 
 #include "httpd/list.h"
 
-/** Most patterns in one section: what is read may come from a customer. */
+/** Most patterns in one section, and in all that are merged: what is read may come from a customer.
+ */
 #define ETV_PATTERNS_MOST 64
 /** Longest pattern, in bytes. */
 #define ETV_PATTERN_LENGTH_MOST 128
@@ -24,6 +25,7 @@ typedef struct {
     apr_array_header_t *items; /**< of etv_pattern_t, each text once; NULL: nothing was said */
     int replaces;              /**< 1: the inherited ones are of no interest */
     int trusted;               /**< 1: some were written outside .htaccess */
+    int too_many;              /**< 1: some have found no room; nothing is known of operations */
 } etv_patterns_t;
 
 /**

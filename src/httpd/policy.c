@@ -139,12 +139,29 @@ static void apply_vary(request_rec *r, const etv_request_t *request)
  * others are of operations that nobody named, such as those about the user, or errors. */
 static int is_meant(const etv_dir_t *dir, const etv_request_t *request)
 {
-    return !etv_config_is_graphql(dir) ||
+    return !etv_config_is_graphql(dir) || !etv_config_uses_versions(dir) ||
            (request && (request->tagged || request->declared) && !request->against);
+}
+
+/* What a policy still says of others: what restricts, and nothing that permits. */
+static const etv_policy_t *policy_for(request_rec *r, const etv_dir_t *dir,
+                                      const etv_request_t *request, etv_policy_t *own)
+{
+    static const char *const permitting[] = {
+        "public",         "max-age",   "s-maxage", "stale-while-revalidate",
+        "stale-if-error", "immutable", NULL};
+
+    if (!dir->policy || is_meant(dir, request))
+        return dir->policy;
+    own->mode = ETV_POLICY_MERGE;
+    own->directives = etv_cache_control_without(r->pool, dir->policy->directives, permitting);
+    return own;
 }
 
 void etv_policy_apply_all(request_rec *r, const etv_dir_t *dir, const etv_request_t *request)
 {
+    etv_policy_t own;
+
     if (!etv_request_reads(r, request)) {
         apply_cache_control(r, dir->policy_unsafe, NULL);
         return;
@@ -152,7 +169,7 @@ void etv_policy_apply_all(request_rec *r, const etv_dir_t *dir, const etv_reques
     if (request)
         apply_vary(r, request);
     if (ap_is_HTTP_SUCCESS(r->status) || r->status == HTTP_NOT_MODIFIED)
-        apply_cache_control(r, is_meant(dir, request) ? dir->policy : NULL, request);
+        apply_cache_control(r, policy_for(r, dir, request, &own), request);
     if (request && (ap_is_HTTP_SUCCESS(r->status) || r->status == HTTP_NOT_MODIFIED))
         etv_tag_header_add(r, request);
 }

@@ -35,6 +35,7 @@ PLACES = {
     "policy": 'ETagVersionGraphQLPost On\nETagVersionCacheControl "max-age=7"\n'
               'ETagVersionCacheControlUnsafe "no-store"',
     "nopolicy": 'ETagVersionCacheControl "max-age=7"\nETagVersionCacheControlUnsafe "no-store"',
+    "restricted": 'ETagVersionCacheControl set "private, max-age=7, must-revalidate"',
     "require": "ETagVersionPreconditions Require\nETagVersionGraphQLPost On",
     "checked": "ETagVersionPreconditions Require",
     "session": "ETagVersionIdentity cookie:sid\nETagVersionGraphQLPost On",
@@ -448,6 +449,20 @@ GOOD = {
     "large-pieces": (PADDED, {"pieces": 777}),
     "graphql-media": ({"data": 1}, {"media": "application/graphql-response+json"}),
 }
+
+
+def test_policy_is_for_responses_with_a_version_tag(site, says):
+    """`public` is not for a query that nobody named, nor for an error; what the backend says stays."""
+    def policy_of(target):
+        return site.get(target)[0].one("Cache-Control")
+    assert policy_of(url("/g/nopolicy", LIST)) == "max-age=7"
+    assert policy_of(url("/g/nopolicy", OTHER)) is None and policy_of("/g/nopolicy") is None
+    says("/g/nopolicy", {"errors": [{"message": "PersistedQueryNotFound"}]}, headers=[("Cache-Control", "no-cache")])
+    assert policy_of(url("/g/nopolicy", None, "SpectraList", None, HASH)) == "no-cache"
+    assert policy_of(url("/g/nopolicy", LIST)) == "no-cache"
+    says("/g/restricted", {"data": 1}, headers=[("Cache-Control", "public, max-age=600")])
+    restricted = site.get(url("/g/restricted", OTHER))[0].members("Cache-Control")
+    assert restricted == ["max-age=600", "must-revalidate", "private"]
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ETagVersionInvalidate where GraphQL is spoken: queries change nothing, mutations what their patterns say."""
+"""ETagVersionInvalidate where GraphQL is spoken: queries change nothing, mutations whatever is named there."""
 import json
 
 import pytest
@@ -108,42 +108,42 @@ def test_reads(site, place, name):
 
 
 CHANGES = {
-    "mutation": (said(SAVE), JSON, "site spectra list"),
-    "other-mutation": (said(RENAME), JSON, "site protein"),
-    "selected": (said(SAVE + RENAME, "RenameProtein"), JSON, "site protein"),
-    "document": (SAVE.encode(), TEXT, "site spectra list"),
-    "form": (url("", SAVE)[1:].encode(), FORM, "site spectra list"),
-    "two": ([said(RENAME), said(SAVE)], JSON, ALL),
-    "beside-a-query": ([said(LIST), said(RENAME)], JSON, "site spectra protein"),
-    "no-pattern": (said(UNHEARD), JSON, ALL),
-    "one-without-a-pattern": ([said(RENAME), said(UNHEARD)], JSON, ALL),
-    "beside-an-unknown-query": ([said(RENAME), said(OTHER)], JSON, ALL),
-    "anonymous": (said("mutation { x }"), JSON, ALL),
-    "malformed": (said("mutation RenameProtein {"), JSON, ALL),
-    "no-json": (b"{", JSON, ALL),
-    "duplicate-keys": (b'{"query": "query SpectraList { a }", "query": "mutation X { a }"}', JSON, ALL),
-    "persisted": (said(None, "SpectraList", None, HASH), JSON, ALL),
-    "persisted-mutation": (said(None, "RenameProtein", None, HASH), JSON, ALL),
-    "hash-beside-a-query": (said(LIST, None, None, HASH), JSON, ALL),
-    "mutation-beside-a-query": (said(LIST + SAVE, "SpectraList"), JSON, ALL),
-    "other-member": ({**said(LIST), "queryId": "x"}, JSON, ALL),
+    "mutation": (said(SAVE), JSON),
+    "other-mutation": (said(RENAME), JSON),
+    "selected": (said(SAVE + RENAME, "RenameProtein"), JSON),
+    "document": (SAVE.encode(), TEXT),
+    "form": (url("", SAVE)[1:].encode(), FORM),
+    "two": ([said(RENAME), said(SAVE)], JSON),
+    "beside-a-query": ([said(LIST), said(RENAME)], JSON),
+    "no-pattern": (said(UNHEARD), JSON),
+    "one-without-a-pattern": ([said(RENAME), said(UNHEARD)], JSON),
+    "beside-an-unknown-query": ([said(RENAME), said(OTHER)], JSON),
+    "anonymous": (said("mutation { x }"), JSON),
+    "malformed": (said("mutation RenameProtein {"), JSON),
+    "no-json": (b"{", JSON),
+    "duplicate-keys": (b'{"query": "query SpectraList { a }", "query": "mutation X { a }"}', JSON),
+    "persisted": (said(None, "SpectraList", None, HASH), JSON),
+    "persisted-mutation": (said(None, "RenameProtein", None, HASH), JSON),
+    "hash-beside-a-query": (said(LIST, None, None, HASH), JSON),
+    "mutation-beside-a-query": (said(LIST + SAVE, "SpectraList"), JSON),
+    "other-member": ({**said(LIST), "queryId": "x"}, JSON),
     "upload": (b'--b\r\nContent-Disposition: form-data; name="operations"\r\n\r\n{}\r\n--b--\r\n',
-               "multipart/form-data; boundary=b", ALL),
-    "long": (said(LIST, None, {"x": "y" * 200_000}), JSON, ALL),
-    "other-media": (said(LIST), "text/plain", ALL),
-    "no-media": (said(LIST), None, ALL),
-    "empty": (b"", JSON, ALL),
-    "no-body": (None, None, ALL),
-    "batch-of-33": ([said(LIST)] * 33, JSON, ALL),
+               "multipart/form-data; boundary=b"),
+    "long": (said(LIST, None, {"x": "y" * 200_000}), JSON),
+    "other-media": (said(LIST), "text/plain"),
+    "no-media": (said(LIST), None),
+    "empty": (b"", JSON),
+    "no-body": (None, None),
+    "batch-of-33": ([said(LIST)] * 33, JSON),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
 @pytest.mark.parametrize("place", ["models", "on"])
 def test_changes(site, place, name):
-    body, media, models = CHANGES[name]
-    what, answer = post(site, f"/g/{place}", body, media)
-    assert what == models and not answer.all("ETag")
+    """All of the place: the name of a mutation is the client's word."""
+    what, answer = post(site, f"/g/{place}", *CHANGES[name])
+    assert what == ALL and not answer.all("ETag")
     assert site.server.why(answer) == "bumped"
 
 
@@ -160,21 +160,21 @@ def test_another_host(new_httpd, new_redis, backend):
 
 
 def test_where_tags_are_off(site):
-    assert post(site, "/g/off", said(RENAME))[0] == "site protein"
+    assert post(site, "/g/off", said(RENAME))[0] == ALL
 
 
 def test_parameters_in_the_url(site):
     """Of what a server may take from there nothing is known."""
     assert post(site, "/g/models?query=query%20SpectraList%7Ba%7D", said(RENAME))[0] == ALL
     assert post(site, "/g/models?" + url("", SAVE)[1:], said(LIST))[0] == ALL
-    assert post(site, "/g/models?x=1", said(LIST))[0] == ""
+    assert post(site, "/g/models?x=1", said(LIST))[0] == ALL
     assert post(site, "/g/models?" + url("", LIST)[1:], None, None)[0] == ALL
 
 
 def test_names_that_are_configured(site):
     assert post(site, "/g/named", said(SAVE))[0] == "log"
     assert post(site, "/g/named", b"junk")[0] == "log"
-    assert post(site, "/g/both", said(RENAME))[0] == "site protein log"
+    assert post(site, "/g/both", said(RENAME))[0] == ALL + " log"
     assert post(site, "/g/both", b"junk")[0] == ALL + " log"
     assert post(site, "/g/nothing", said(SAVE))[0] == ""
 
@@ -211,12 +211,12 @@ def test_refused(site, backend, status):
 def test_perhaps_changed(site, backend, status):
     """With errors some of it may be done."""
     backend.on("/g/models/works", Answer({"errors": [{}]}, status=status, headers=[("Location", "/")]))
-    assert post(site, "/g/models/works", said(RENAME), status=status)[0] == "site protein"
+    assert post(site, "/g/models/works", said(RENAME), status=status)[0] == ALL
 
 
 def test_preconditions(site):
     """There is nothing that a mutation could name, so that nobody is asked to."""
-    assert post(site, "/g/require", said(RENAME))[0] == "site protein"
+    assert post(site, "/g/require", said(RENAME))[0] == ALL
 
 
 def test_no_304_while_it_runs(site, backend):
@@ -241,7 +241,7 @@ def test_chunked_mutation(site):
     changed(site)
     body = json.dumps(said(RENAME)).encode()
     with site.server.connect() as connection:
-        for query, models in ((RENAME, "site protein"), (LIST, "")):
+        for query, models in ((RENAME, ALL), (LIST, "")):
             body = body_of(said(query))
             connection.send(b"POST /g/models HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                             b"Transfer-Encoding: chunked\r\n\r\n" + chunked(body, 1, 5))
@@ -250,7 +250,7 @@ def test_chunked_mutation(site):
 
 
 def test_many_models(new_httpd, backend):
-    """What is unknown bumps the models of all patterns, more than one change can name."""
+    """A mutation bumps the models of all patterns, more than one change can name."""
     names = [f"m{i}" for i in range(120)]
     patterns = "\n".join(f"ETagVersionGraphQL P{i} {' '.join(names[i * 30:i * 30 + 30])}" for i in range(4))
     pages = "".join(f"<Location /m/{n}>\nETagVersion Version\nETagVersionModels {n}\n</Location>\n" for n in names)
@@ -262,7 +262,4 @@ def test_many_models(new_httpd, backend):
         before = tags()
         kind = [("Content-Type", JSON)]
         assert connection.request("POST", "/g/x", kind, body_of(said("mutation P2 { x }"))).status == 200
-        between = tags()
-        assert [a != b for a, b in zip(before, between)] == [60 <= i < 90 for i in range(120)]
-        assert connection.request("POST", "/g/x", kind, b"junk").status == 200
-        assert all(a != b for a, b in zip(between, tags()))
+        assert all(a != b for a, b in zip(before, tags()))

@@ -372,3 +372,19 @@ def test_no_patterns_no_look(new_httpd, backend):
     answer = server.request("POST", "/g/x", [("Content-Type", JSON)], body_of(said(LIST)))
     assert answer.status == 200 and not answer.all("ETag") and server.why(answer) == "unsafe"
     assert is_version(server.get(url("/g/x", LIST)).etag), "an ordinary place with models"
+
+
+def test_patterns_of_many_sections(new_httpd, backend):
+    """There is room for 64 in all: with more nothing is known of operations, at a bounded cost."""
+    def section(place, first, last):
+        lines = "\n".join(f"ETagVersionGraphQL P{i}_* m{i}" for i in range(first, last))
+        return f"<Location {place}>\n{lines}\n</Location>\n"
+    server = new_httpd(f"ProxyPass /g/ {backend.url}/g/\n<Location /g/>\nETagVersion Version\n</Location>\n" +
+                       section("/g/", 0, 40) + section("/g/a", 40, 64) + section("/g/a/b", 64, 65) +
+                       '<Location /g/c>\nETagVersionGraphQL none\nETagVersionGraphQL P99_* m99\n</Location>\n', "proxy")
+    for path, name, tagged in (("/g/a", "P0_x", True), ("/g/a", "P63_x", True), ("/g/a", "P64_x", False),
+                               ("/g/a/b", "P0_x", False), ("/g/a/b", "P64_x", False), ("/g/c", "P99_x", True),
+                               ("/g/c", "P0_x", False)):
+        answer = server.get(url(path, f"query {name} {{ x }}"))
+        assert bool(answer.etag) == tagged, (path, name)
+        assert tagged or server.why(answer) == "operation"
