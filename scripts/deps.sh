@@ -46,7 +46,7 @@ packages_debian()
         demo)   echo apache2-bin python3 ;;
         check)  echo apache2-bin check clang-format-19 curl libapache2-mod-wsgi-py3 nghttp2-client openssl \
                      php-fpm python3 python3-pytest python3-pytest-xdist redis-server spin ;;
-        systems) echo apache2-bin chromium chromium-driver gunicorn libapache2-mod-wsgi-py3 nginx python3-cachecontrol \
+        systems) echo apache2-bin chromium chromium-driver fonts-dejavu-core gunicorn libapache2-mod-wsgi-py3 nginx python3-cachecontrol \
                       python3-django python3-django-redis python3-djangorestframework python3-pil python3-redis \
                       python3-requests python3-selenium redis-server varnish ;;
         recipes) echo gunicorn mariadb-server-core node-express node-mysql node-redis nodejs php-fpm php-redis php-sqlite3 \

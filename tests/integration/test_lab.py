@@ -222,6 +222,7 @@ def test_django_can_hash_bodies(new_lab):
     assert lab.get("/api/proteins/", tag=first.etag).status == 304 and lab.calls() == 2
 
 
+@pytest.mark.systems
 @pytest.mark.parametrize("options", [[], pytest.param(["--wsgi"], marks=pytest.mark.long)], ids=["gunicorn", "wsgi"])
 def test_what_a_person_runs(options):
     """examples/django/run.py, as make demo-django does."""

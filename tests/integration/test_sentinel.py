@@ -163,7 +163,7 @@ def test_ordered_failover(site, pair, new_sentinels):
     server = site(group.url)
     old = await_tag(server)
     with NeverAgain(server, old) as never:
-        group.sentinels[0]("SENTINEL", "FAILOVER", group.name)
+        group.failover()
         group.await_named(replica)
         until(lambda: b"role:master" in run(replica, "INFO", "replication"), "the replica to be promoted")
         run(replica, "SET", KEY, "2")

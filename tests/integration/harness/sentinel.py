@@ -137,6 +137,17 @@ class SentinelGroup:
         sentinel = sentinel or self.sentinels[0]
         return int(sentinel("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.name)[1])
 
+    def failover(self):
+        """Order one, as soon as the sentinel has heard from the replica that it is fit."""
+        def ordered():
+            try:
+                return self.sentinels[0]("SENTINEL", "FAILOVER", self.name) == b"OK"
+            except RedisError as error:
+                if "NOGOODSLAVE" not in str(error):
+                    raise
+                return False
+        until(ordered, "a sentinel to take the order")
+
     def await_named(self, server):
         """Until all of them name this server."""
         for sentinel in self.sentinels:
