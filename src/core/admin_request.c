@@ -6,6 +6,7 @@
 #include <apr_strings.h>
 #include <jansson.h>
 
+#include "core/http_text.h"
 #include "core/model_name.h"
 
 /* Objects in a list in an object, and room for a mistake to be told as one. */
@@ -78,15 +79,6 @@ typedef struct {
     apr_size_t len;
 } span_t;
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Returns 0 when a percent sign is not followed by two hexadecimal digits. */
 static int decode(apr_pool_t *p, const char *text, apr_size_t len, span_t *decoded)
 {
@@ -102,8 +94,8 @@ static int decode(apr_pool_t *p, const char *text, apr_size_t len, span_t *decod
         }
         if (len - i < 3)
             return 0;
-        high = hex_value(text[i + 1]);
-        low = hex_value(text[i + 2]);
+        high = etv_http_text_hex(text[i + 1]);
+        low = etv_http_text_hex(text[i + 2]);
         if (high < 0 || low < 0)
             return 0;
         *to++ = (char)(high * 16 + low);

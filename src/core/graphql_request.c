@@ -8,6 +8,8 @@
 #include <apr_strings.h>
 #include <jansson.h>
 
+#include "core/http_text.h"
+
 /* jansson calls itself for each level, and each list and object takes a few hundred bytes. */
 #define DEPTH_MOST      64
 #define CONTAINERS_MOST 4096
@@ -111,15 +113,6 @@ static const char *const odd_ones[] = {"queryId",        "query_id",        "ope
                                        "persistedQuery", "persisted_query", "batchOperations",
                                        "document",       "sha256Hash",      "_method"};
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* The bytes of a text, which may be percent-encoded. */
 typedef struct {
     const char *at, *end;
@@ -143,8 +136,8 @@ static int next_byte(bytes_t *bytes)
         return ' ';
     if (bytes->end - bytes->at < 2)
         return BYTE_WRONG;
-    high = hex_value(bytes->at[0]);
-    low = hex_value(bytes->at[1]);
+    high = etv_http_text_hex(bytes->at[0]);
+    low = etv_http_text_hex(bytes->at[1]);
     if (high < 0 || low < 0)
         return BYTE_WRONG;
     bytes->at += 2;

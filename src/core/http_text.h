@@ -40,6 +40,16 @@ static inline int etv_http_text_is_control(char c)
     return (u < 0x20 && u != '\t') || u == 0x7f;
 }
 
+/** The value of a hexadecimal digit (RFC 3986 §2.1); -1 when it is none. */
+static inline int etv_http_text_hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 /** Whether two names of known length are the same, case-insensitively. */
 static inline int etv_http_text_same_name(const char *a, apr_size_t a_len, const char *b,
                                           apr_size_t b_len)

@@ -8,6 +8,8 @@
 
 #include <apr_strings.h>
 
+#include "core/http_text.h"
+
 #define DB_MOST       999999
 #define PORT_MOST     65535
 #define PORT_DEFAULT  6379
@@ -41,17 +43,6 @@ static const char *wrong(const parse_t *parse, const char *what)
                         what, ACCEPTED);
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* RFC 3986 §2.1. NULL when an escape is not % and two hex digits, or gives a NUL. */
 static const char *percent_decoded(apr_pool_t *p, const char *text, apr_size_t len)
 {
@@ -65,8 +56,8 @@ static const char *percent_decoded(apr_pool_t *p, const char *text, apr_size_t l
             *at++ = text[i];
             continue;
         }
-        if (len - i < 3 || (high = hex_value(text[i + 1])) < 0 ||
-            (low = hex_value(text[i + 2])) < 0 || high + low == 0) {
+        if (len - i < 3 || (high = etv_http_text_hex(text[i + 1])) < 0 ||
+            (low = etv_http_text_hex(text[i + 2])) < 0 || high + low == 0) {
             return NULL;
         }
         *at++ = (char)(high * 16 + low);
