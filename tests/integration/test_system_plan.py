@@ -170,6 +170,21 @@ def test_conditional_get(both):
     assert sum(len(k) + len(v) + 4 for k, v in again.headers) < 1000
 
 
+def test_success_is_measured_by_the_access_log(plan):
+    """Four of five requests and more are spared the application, as docs/operations.md counts them; so are their bytes."""
+    tag, sent, answers = plan.held("spectra").etag, 0, []
+    for turn in range(24):
+        if turn % 12 == 5:
+            plan.save("spectra", 1, name=f"measured {turn}")
+        answers.append(plan.get("spectra", tag=tag))
+        tag = answers[-1].etag
+        sent += len(answers[-1].body) + sum(len(k) + len(v) + 4 for k, v in answers[-1].headers)
+    why = [plan.lab.why(answer) for answer in answers]
+    spared = why.count("early-304") / sum(why.count(word) for word in ("early-304", "late-304", "changed", "fresh"))
+    assert set(why) == {"early-304", "changed"} and why.count("changed") == 2 and spared >= 0.8
+    assert sent < 24 * 130_000 * 0.2
+
+
 def test_cache_control_public(plan):
     answer = plan.held("proteins")
     assert answer.members("Cache-Control") == ["max-age=3600", "public"]
