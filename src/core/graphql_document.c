@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/http_text.h"
 #include "core/utf8.h"
 
 /* A token: one of these, or the punctuator itself; `...` is a dot. */
@@ -86,11 +87,6 @@ static const char *skip_ignored(const char *at, const char *end)
     return at;
 }
 
-static int is_hex(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 /* Not \u{…}, which editions before 2025 do not know. */
 static const char *skip_escape(const char *at, const char *end)
 {
@@ -101,7 +97,7 @@ static const char *skip_escape(const char *at, const char *end)
     if (at[1] != 'u' || end - at < 6)
         return NULL;
     for (int i = 2; i < 6; i++) {
-        if (!is_hex(at[i]))
+        if (etv_http_text_hex(at[i]) < 0)
             return NULL;
     }
     return at + 6;

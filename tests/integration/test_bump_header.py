@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """ETagVersionInvalidateHeader: what backends say is bumped, and leaves with no response."""
-import socket
-
 import pytest
 
 from harness.bumping import NO_STORE, await_pages, page_tag, proxied, stored
 from harness.origin import held_back, script_of
-from harness.wait import PATIENCE, until
+from harness.wait import until
 
 HEADER = "X-Bump"
 NAMES = "abc"

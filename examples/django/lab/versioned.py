@@ -8,15 +8,21 @@ from . import own_etags, versions
 
 
 class VersionedMixin:
-    """For class-based views: `etag_models`, and etag_object() for views of one object."""
+    """For class-based views: `etag_models`."""
 
     etag_models = ()
 
-    def etag_object(self):
-        return None
-
     def dispatch(self, request, *args, **kwargs):
         return _answer(super().dispatch, self.etag_models, request, args, kwargs)
+
+
+class VersionedObjectMixin(VersionedMixin):
+    """For views of one object, which has a version of its own, by the field that the URL names it by."""
+
+    def get_object(self):
+        instance = super().get_object()
+        versions.ensure(f"{versions.label(type(instance))}:{getattr(instance, self.lookup_field)}")
+        return instance
 
 
 def versioned(*models):

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The REST interface."""
 from rest_framework import generics, serializers
-from rest_framework.response import Response
 
-from lab import versions
-from lab.versioned import VersionedMixin
+from lab.versioned import VersionedMixin, VersionedObjectMixin
 
 from .models import OpticalConfig, Protein, Reference, Spectrum, State
 
@@ -93,16 +91,11 @@ class ProteinList(VersionedMixin, generics.ListAPIView):
     serializer_class = ProteinSerializer
 
 
-class ProteinDetail(VersionedMixin, generics.RetrieveUpdateDestroyAPIView):
+class ProteinDetail(VersionedObjectMixin, generics.RetrieveUpdateDestroyAPIView):
     etag_models = [Protein, State]
     queryset = ProteinList.queryset
     serializer_class = ProteinSerializer
     lookup_field = "slug"
-
-    def retrieve(self, request, *args, **kwargs):
-        instance = self.get_object()
-        versions.ensure(f"proteins.Protein:{instance.slug}")
-        return Response(self.get_serializer(instance).data)
 
 
 class StateList(VersionedMixin, generics.ListAPIView):
@@ -117,15 +110,10 @@ class SpectrumList(VersionedMixin, generics.ListAPIView):
     serializer_class = SpectrumListSerializer
 
 
-class SpectrumDetail(VersionedMixin, generics.RetrieveUpdateDestroyAPIView):
+class SpectrumDetail(VersionedObjectMixin, generics.RetrieveUpdateDestroyAPIView):
     etag_models = [Spectrum, State, Protein]
     queryset = Spectrum.objects.select_related("owner_state__protein")
     serializer_class = SpectrumSerializer
-
-    def retrieve(self, request, *args, **kwargs):
-        instance = self.get_object()
-        versions.ensure(f"proteins.Spectrum:{instance.pk}")
-        return Response(self.get_serializer(instance).data)
 
 
 class OpticalConfigList(VersionedMixin, generics.ListAPIView):
